@@ -1,0 +1,214 @@
+"""One thread for each bus: it alone talks to the devices there, does their jobs and polls them when due.
+
+A job is a generator. It does its wire traffic between its yields, and yields
+
+* a lab time: go on then, or
+* None: go on after the next poll of its device.
+
+Its end finishes the job's status, a `DriverError` fails it. So jobs of several devices of one bus take
+turns, and nobody else ever waits for a wire.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from drivers.clock import Clock, Task
+from drivers.errors import DriverError
+from drivers.status import ActionStatus
+
+Job = Generator[float | None, None, None]
+
+
+class Polled(Protocol):
+    """A device that is looked at regularly."""
+
+    name: str
+
+    def poll(self) -> float:
+        """Look at the instrument; give the lab time of the next look. Raises nothing for a broken wire."""
+
+
+class Port(Protocol):
+    """Something open that the bus closes when it ends."""
+
+    def close(self) -> None:
+        """Let go of the wire; harmless when done twice."""
+
+
+P = TypeVar("P", bound=Port)
+T = TypeVar("T")
+
+
+@dataclass
+class _Running:
+    device: str
+    job: Job
+    status: ActionStatus
+    resume_s: float | None
+
+
+class Bus:
+    """The devices behind one port, and the thread that serves them."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._changed = clock.event()
+        self._queued: deque[_Running] = deque()
+        self._hastened: set[str] = set()
+        self._added: list[Polled] = []
+        self._devices: dict[str, Polled] = {}
+        self._due_s: dict[str, float] = {}
+        self._running: list[_Running] = []
+        self._ports: dict[str, Port] = {}
+        self._task: Task | None = None
+        self._closing = False
+
+    def port(self, key: str, open_port: Callable[[], P]) -> P:
+        """Give the one open port called `key`, made at its first use and closed with the bus."""
+        with self._lock:
+            found = self._ports.get(key)
+            if found is None:
+                found = self._ports[key] = open_port()
+        return found  # type: ignore[return-value]
+
+    def add(self, device: Polled) -> None:
+        """Poll `device` from now on."""
+        with self._lock:
+            self._added.append(device)
+        self._wake()
+
+    def run(self, device: str, job: Job, status: ActionStatus) -> None:
+        """Begin `job` for a device as soon as the bus is free; any thread may ask."""
+        with self._lock:
+            if self._closing:
+                raise DriverError(f"{device}: {status.action} came after bus {self.name} was closed")
+            self._queued.append(_Running(device, job, status, self._clock.now()))
+        self._wake()
+
+    def call(self, device: str, function: Callable[[], T]) -> T:
+        """Run `function` on the bus and give its result; the calling task waits in lab time.
+
+        Raises:
+            DriverError: Whatever the function raises.
+        """
+        results: list[T] = []
+
+        def job() -> Job:
+            results.append(function())
+            yield from ()
+
+        done = self._clock.event()
+        status = ActionStatus(device, "call")
+        status.add_callback(lambda _: done.set())
+        self.run(device, job(), status)
+        done.wait()
+        error = status.exception()
+        if error is not None:
+            raise error
+        return results[0]
+
+    def hasten(self, device: str) -> None:
+        """Poll a device and go on with its jobs now, whatever they wait for."""
+        with self._lock:
+            self._hastened.add(device)
+        self._wake()
+
+    def poll_now(self, device: str) -> None:
+        """Poll a device before anything else is waited for; for jobs, on the bus."""
+        if device in self._due_s:
+            self._due_s[device] = self._clock.now()
+
+    def close(self) -> None:
+        """End the thread and close the ports; the caller is a task of the clock."""
+        with self._lock:
+            self._closing = True
+        self._changed.set()
+        if self._task is None:
+            self._abandon()
+        else:
+            self._task.join()
+
+    # -- the thread
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._task is None and not self._closing:
+                self._task = self._clock.start(f"bus {self.name}", self._serve)
+        self._changed.set()
+
+    def _serve(self) -> None:
+        try:
+            while not self._closing:
+                self._changed.clear()
+                self._take_in()
+                self._go_on()
+                self._poll_due()
+                self._changed.wait(self._next_s())
+        finally:
+            # Also when a defect ends the thread: nobody may wait for ever for what it was to do.
+            self._abandon()
+
+    def _take_in(self) -> None:
+        with self._lock:
+            added, self._added = self._added, []
+            queued = list(self._queued)
+            self._queued.clear()
+            hastened, self._hastened = self._hastened, set()
+        now_s = self._clock.now()
+        for device in added:
+            self._devices[device.name] = device
+            self._due_s[device.name] = now_s
+        for running in self._running:
+            if running.device in hastened:
+                running.resume_s = now_s
+        for name in hastened & self._due_s.keys():
+            self._due_s[name] = now_s
+        self._running += queued
+
+    def _go_on(self) -> None:
+        for running in tuple(self._running):
+            if running.resume_s is not None and running.resume_s <= self._clock.now():
+                self._step(running)
+
+    def _step(self, running: _Running) -> None:
+        try:
+            running.resume_s = next(running.job)
+        except StopIteration:
+            self._running.remove(running)
+            running.status.set_finished()
+        except DriverError as error:
+            self._running.remove(running)
+            running.status.set_exception(error)
+
+    def _poll_due(self) -> None:
+        for name, due_s in tuple(self._due_s.items()):
+            if due_s <= self._clock.now():
+                self._due_s[name] = self._devices[name].poll()
+                for running in tuple(self._running):
+                    if running.device == name and running.resume_s is None:
+                        self._step(running)
+
+    def _next_s(self) -> float | None:
+        times = [running.resume_s for running in self._running if running.resume_s is not None]
+        return min([*times, *self._due_s.values()], default=None)
+
+    def _abandon(self) -> None:
+        with self._lock:
+            self._closing = True
+            left = [*self._running, *self._queued]
+            ports = tuple(self._ports.values())
+            self._queued.clear()
+        self._running = []
+        for port in ports:
+            port.close()
+        for running in left:
+            running.job.close()
+            error = DriverError(f"{running.device}: bus {self.name} ended before {running.status.action} did")
+            running.status.set_exception(error)

@@ -1,0 +1,58 @@
+"""What can go wrong at an instrument; every text is one sentence for the operator."""
+
+from drivers.gate import CommandDenied, DriverError
+
+__all__ = [
+    "ActionFailedError",
+    "BadAddressError",
+    "BusyError",
+    "CodecError",
+    "CommandDenied",
+    "DriverError",
+    "LimitError",
+    "LinkError",
+    "RefusedError",
+    "UnknownDriverError",
+    "UnknownVerbError",
+    "WrongInstrumentError",
+]
+
+
+class BadAddressError(DriverError):
+    """An address that leads to no kind of link."""
+
+
+class LinkError(DriverError):
+    """Nobody answers, or the wire broke."""
+
+
+class CodecError(DriverError):
+    """Bytes came, and mean nothing."""
+
+
+class RefusedError(DriverError):
+    """The instrument answered that it will not."""
+
+
+class WrongInstrumentError(DriverError):
+    """Somebody answers, and it is not the instrument of the lab file."""
+
+
+class LimitError(DriverError):
+    """More was asked than the device's limits or its range allow."""
+
+
+class BusyError(DriverError):
+    """The instrument is at something else."""
+
+
+class ActionFailedError(DriverError):
+    """An action began and did not end well."""
+
+
+class UnknownVerbError(DriverError):
+    """A verb or an argument that the device does not have."""
+
+
+class UnknownDriverError(DriverError):
+    """A driver name, limit or option that does not exist, or is missing."""

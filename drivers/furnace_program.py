@@ -1,0 +1,60 @@
+"""A firing as a furnace takes it: steps, each a ramp and a dwell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SAFE_DEGC = 20.0
+"""Where a furnace is sent when its work is done."""
+WARM_DEGC = 60.0
+"""A programme that ends above this is continued down to `SAFE_DEGC`."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Go to a temperature, and stay there."""
+
+    rate_degc_per_min: float
+    """Degrees per minute, positive, up or down; 0 goes down as fast as the furnace cools."""
+    to_degc: float
+    dwell_s: float = 0.0
+    """At least 0."""
+
+
+@dataclass(frozen=True)
+class FurnaceProgram:
+    """Steps that begin at the furnace's present temperature."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def peak_degc(self) -> float:
+        """The highest temperature that is asked for."""
+        return max(step.to_degc for step in self.steps)
+
+    def with_safe_end(self) -> FurnaceProgram:
+        """Give the programme that goes on to a safe temperature where this one ends warm.
+
+        >>> FurnaceProgram((Step(5.0, 900.0, 3600.0),)).with_safe_end().steps[-1]
+        Step(rate_degc_per_min=0.0, to_degc=20.0, dwell_s=0.0)
+        """
+        if self.steps[-1].to_degc <= WARM_DEGC:
+            return self
+        return FurnaceProgram((*self.steps, Step(0.0, SAFE_DEGC)))
+
+    def transitions_s(self, start_degc: float) -> Iterator[float]:
+        """Give the seconds from the start at which each ramp and each dwell ends, by the setpoint.
+
+        >>> list(FurnaceProgram((Step(10.0, 120.0, 60.0),)).transitions_s(20.0))
+        [600.0, 660.0]
+        """
+        elapsed_s, at_degc = 0.0, start_degc
+        for step in self.steps:
+            if step.rate_degc_per_min > 0:
+                elapsed_s += abs(step.to_degc - at_degc) / step.rate_degc_per_min * 60.0
+                yield elapsed_s
+            if step.dwell_s > 0:
+                elapsed_s += step.dwell_s
+                yield elapsed_s
+            at_degc = step.to_degc

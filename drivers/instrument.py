@@ -1,0 +1,177 @@
+"""What all devices have in common: verbs, the gate, the bus that works for them, the age of readings."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from ophyd import Component, Device
+
+from drivers.bus import Bus, Job
+from drivers.clock import Clock
+from drivers.errors import ActionFailedError, CodecError, DriverError, LinkError, UnknownVerbError
+from drivers.gate import Command, Gate, Granted, authorize
+from drivers.pace import STEADY_S
+from drivers.signals import Age, Reading
+from drivers.status import ActionStatus
+
+PATIENCE = 5
+"""How often in a row an instrument may stay silent before what it is doing counts as failed."""
+
+T = TypeVar("T")
+
+
+class Instrument(Device):
+    """One instrument: `set(verb, **arguments)` makes it act, its signals tell what it was last seen at.
+
+    `set` checks limits and asks the gate in the calling thread, so that a refusal is raised at once; the wire
+    is left to the bus. Subclasses name their verbs in `VERBS` and say in `_look` and `_check_identity` how to
+    look at the instrument and how to know it.
+    """
+
+    VERBS: ClassVar[Mapping[str, str]] = {}
+    """Verb -> name of the method."""
+    MEASURED: ClassVar[tuple[str, ...]] = ()
+    """Signals that mean nothing while the instrument is silent."""
+
+    comm_ok = Component(Reading, value=0, kind="normal")
+    age_s = Component(Age, kind="normal")
+
+    def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus) -> None:
+        super().__init__(name=name)
+        self.gate, self.clock, self.bus = gate, clock, bus
+        self.last_error: DriverError | None = None
+        self._failures = 0
+        self._seen_s = -math.inf
+        self.age_s.measured_by(lambda: self.clock.now() - self._seen_s)
+        for signal in self._readings():
+            signal.publish(signal.get(), clock.now())
+
+    # -- verbs
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What `set` understands."""
+        return tuple(self.VERBS)
+
+    def set(self, verb: str, /, **arguments: Any) -> ActionStatus:
+        """Make the instrument act.
+
+        Args:
+            verb: One of `verbs`.
+            arguments: Those of the method of that name.
+
+        Raises:
+            UnknownVerbError: For a verb or argument that there is not.
+            LimitError: When more is asked than the limits allow.
+            CommandDenied: When the gate refuses.
+        """
+        if verb not in self.VERBS:
+            raise UnknownVerbError(f"{self.name}: there is no verb {verb!r}; there are {', '.join(self.verbs)}")
+        method: Callable[..., ActionStatus] = getattr(self, self.VERBS[verb])
+        try:
+            inspect.signature(method).bind(**arguments)
+        except TypeError as error:
+            raise UnknownVerbError(f"{self.name}: {verb}{inspect.signature(method)} has a {error}") from None
+        return method(**arguments)
+
+    def stop(self, *, success: bool = False) -> None:
+        """Do nothing; hazardous devices do something where `success` is False."""
+
+    # -- looking
+
+    def identify(self) -> str:
+        """Find out who answers; waits in lab time, for start-up.
+
+        Returns:
+            What the instrument says about itself.
+
+        Raises:
+            LinkError: When nobody answers.
+            WrongInstrumentError: When it is another instrument.
+        """
+        return self.bus.call(self.name, self._check_identity)
+
+    def look(self) -> None:
+        """Look at the instrument now; waits in lab time until its signals are fresh."""
+        self.bus.call(self.name, self.poll)
+
+    def poll(self) -> float:
+        """Look at the instrument; for the bus. Gives the lab time of the next look."""
+        try:
+            if self._failures:
+                # Whoever answers after a silence may be somebody else.
+                self._check_identity()
+            next_s = self._look()
+        except DriverError as error:
+            return self._lost(error)
+        self.last_error, self._failures = None, 0
+        self._seen()
+        return next_s
+
+    def _look(self) -> float:
+        """Read the instrument and publish; give the lab time of the next look."""
+        raise NotImplementedError
+
+    def _check_identity(self) -> str:
+        """Ask the instrument who it is, on the bus."""
+        raise NotImplementedError
+
+    # -- for subclasses
+
+    def _authorize(
+        self,
+        verb: str,
+        value: float | str | None = None,
+        unit: str | None = None,
+        subject: str | None = None,
+    ) -> Granted:
+        return authorize(self.gate, Command(self.name, verb, value, unit, subject))
+
+    def _begin(self, action: str, job: Job) -> ActionStatus:
+        status = ActionStatus(self.name, action)
+        self.bus.run(self.name, job, status)
+        return status
+
+    def _publish(self, **values: float | str) -> None:
+        now_s = self.clock.now()
+        for name, value in values.items():
+            getattr(self, name).publish(value, now_s)
+
+    def _patiently(self, ask: Callable[[], T]) -> Generator[float | None, None, T]:
+        """Ask a question from a job, again after a while where nobody answers."""
+        for failures in range(1, PATIENCE):
+            try:
+                return ask()
+            except (LinkError, CodecError):
+                yield self.clock.now() + 2.0 ** (failures - 1)
+        return ask()
+
+    def _after_poll(self) -> Generator[float | None, None, None]:
+        """Wait in a job for the next look that succeeds."""
+        yield None
+        while self._failures:
+            if self._failures >= PATIENCE:
+                raise ActionFailedError(
+                    f"{self.name}: was silent {self._failures} times in a row, what it does now is unknown "
+                    f"({self.last_error})"
+                ) from self.last_error
+            yield None
+
+    def _seen(self) -> None:
+        self._seen_s = self.clock.now()
+        self._publish(comm_ok=1)
+
+    def _lost(self, error: DriverError) -> float:
+        self.last_error = error
+        self._failures += 1
+        unknown = {
+            name: math.nan if isinstance(getattr(self, name).get(), float) else "unknown" for name in self.MEASURED
+        }
+        self._publish(comm_ok=0, **unknown)
+        return self.clock.now() + min(STEADY_S, 2.0 ** (self._failures - 1))
+
+    def _readings(self) -> tuple[Reading, ...]:
+        return tuple(getattr(self, name) for name in self.component_names)

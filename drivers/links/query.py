@@ -1,0 +1,112 @@
+"""One TCP connection for each question: connect, send, read to the end mark, close.
+
+Messages that nobody asked for may come before the reply (instruments.md 5.1), so a reply is what `accepts`
+says it is.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from drivers.errors import LinkError
+from drivers.gate import Granted
+from drivers.transcript import Transcript
+
+
+class QueryLink:
+    """Asks and commands in messages that end with a mark."""
+
+    def __init__(
+        self,
+        device: str,
+        host: str,
+        tcp_port: int,
+        transcript: Transcript,
+        *,
+        end: bytes = b"@END",
+        timeout_s: float = 5.0,
+        tries: int = 3,
+    ) -> None:
+        """Make the link; a connection lives as long as one question.
+
+        Args:
+            device: Who errors are about.
+            host: Name or number.
+            tcp_port: Port.
+            transcript: Where the bytes are noted.
+            end: What ends a message, both ways.
+            timeout_s: Wall seconds until a reply is given up.
+            tries: How often a question is asked; commands are sent once.
+        """
+        self.device, self.timeout_s, self.tries = device, timeout_s, tries
+        self.address = f"socket://{host}:{tcp_port}"
+        self._peer = (host, tcp_port)
+        self._end = end
+        self._transcript = transcript
+
+    def query(self, message: str, *, accepts: Callable[[str], bool] | None = None) -> str:
+        """Ask something that changes nothing; asked again when no answer comes.
+
+        Raises:
+            LinkError: When no try was answered.
+        """
+        cause: OSError | None = None
+        for _ in range(self.tries):
+            try:
+                return self._exchange(message, accepts)
+            except OSError as error:
+                cause = error
+        raise self._silence(self.tries, cause) from cause
+
+    def act(
+        self,
+        message: str,
+        grant: Granted,
+        *,
+        accepts: Callable[[str], bool] | None = None,
+    ) -> str:
+        """Command something, once, and give the reply.
+
+        Raises:
+            LinkError: When no reply came; whether the command was carried out is unknown then.
+        """
+        try:
+            return self._exchange(message, accepts)
+        except OSError as error:
+            raise self._silence(1, error) from error
+
+    def _exchange(self, message: str, accepts: Callable[[str], bool] | None) -> str:
+        data = message.encode("ascii")
+        deadline_s = time.monotonic() + self.timeout_s
+        with socket.create_connection(self._peer, timeout=self.timeout_s) as stream:
+            stream.sendall(data)
+            self._transcript.frame(self.device, "tx", data)
+            pending = b""
+            while True:
+                raw, pending = self._read_message(stream, pending, deadline_s)
+                text = raw.decode("latin-1").strip()
+                if accepts is None or accepts(text):
+                    return text
+
+    def _read_message(self, stream: socket.socket, pending: bytes, deadline_s: float) -> tuple[bytes, bytes]:
+        while self._end not in pending:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(f"no complete reply in {self.timeout_s:g} s")
+            stream.settimeout(left_s)
+            chunk = stream.recv(65536)
+            if not chunk:
+                raise ConnectionError(f"closed after {len(pending)} bytes of a reply")
+            pending += chunk
+        end = pending.index(self._end) + len(self._end)
+        self._transcript.frame(self.device, "rx", pending[:end])
+        return pending[:end], pending[end:]
+
+    def _silence(self, tries: int, cause: OSError | None) -> LinkError:
+        count = "1 try" if tries == 1 else f"{tries} tries"
+        return LinkError(
+            f"{self.device}: nobody answers at {self.address} ({count} of {self.timeout_s:g} s; {cause}): "
+            "is the instrument on and the address right in the lab file?"
+        )

@@ -1,0 +1,147 @@
+"""A safety module as a device: door, water, loops, an independent temperature, contactor, watchdog."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ophyd import Component
+
+from drivers.bus import Bus, Job
+from drivers.clock import Clock
+from drivers.codecs.safety_io import SafetyReading
+from drivers.gate import Gate, Granted
+from drivers.instrument import Instrument
+from drivers.safety_module import SafetyModule
+from drivers.signals import Reading
+from drivers.status import ActionStatus
+
+INPUT_SIGNALS = (
+    "door_closed",
+    "water_ok",
+    "estop_ok",
+    "exhaust_ok",
+    "gas_ok",
+    "contactor_closed",
+    "overtemperature_ok",
+    "mains_ok",
+)
+"""Discrete inputs 0 to 7; 1 is safe, 0 is unsafe, NaN is unknown."""
+
+
+class SafetyIO(Instrument):
+    """A module that watches one furnace."""
+
+    VERBS: ClassVar[Mapping[str, str]] = {
+        "close-contactor": "close_contactor",
+        "open-contactor": "open_contactor",
+        "start-watchdog": "start_watchdog",
+        "rearm": "rearm",
+        "pet": "pet",
+        "scan": "scan",
+    }
+    MEASURED = (*INPUT_SIGNALS, "ai1_degc", "watchdog")
+
+    door_closed = Component(Reading, value=math.nan, kind="normal")
+    water_ok = Component(Reading, value=math.nan, kind="normal")
+    estop_ok = Component(Reading, value=math.nan, kind="normal")
+    exhaust_ok = Component(Reading, value=math.nan, kind="normal")
+    gas_ok = Component(Reading, value=math.nan, kind="normal")
+    contactor_closed = Component(Reading, value=math.nan, kind="normal")
+    overtemperature_ok = Component(Reading, value=math.nan, kind="normal")
+    mains_ok = Component(Reading, value=math.nan, kind="normal")
+    ai1_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="hinted")
+    watchdog = Component(Reading, value="unknown", kind="normal")
+
+    def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, module: SafetyModule, poll_s: float) -> None:
+        super().__init__(name, gate=gate, clock=clock, bus=bus)
+        self.module = module
+        self._poll_s = poll_s
+        self._petting: Granted | None = None
+        self._reading: SafetyReading | None = None
+
+    # -- verbs
+
+    def close_contactor(self) -> ActionStatus:
+        """Let the furnace heat.
+
+        Raises:
+            CommandDenied: When the gate refuses.
+        """
+        grant = self._authorize("close-contactor")
+        return self._begin("close-contactor", self._set_contactor(True, grant))
+
+    def open_contactor(self) -> ActionStatus:
+        """Cut the heater's power, now; a gate grants this always."""
+        grant = self._authorize("open-contactor")
+        return self._begin("open-contactor", self._set_contactor(False, grant))
+
+    def start_watchdog(self, timeout_s: float) -> ActionStatus:
+        """Have the module open everything when nobody pets it for `timeout_s`."""
+        self._petting = grant = self._authorize("start-watchdog", float(timeout_s), "s")
+        return self._begin("start-watchdog", self._start_watchdog(timeout_s, grant))
+
+    def pet(self) -> ActionStatus:
+        """Tell the watchdog that somebody is there, by the leave that started it."""
+        grant = self._petting or self._authorize("pet-watchdog")
+        return self._begin("pet-watchdog", self._pet(grant))
+
+    def rearm(self) -> ActionStatus:
+        """Restore the ability to close outputs after the watchdog expired; never done by itself."""
+        grant = self._authorize("rearm")
+        return self._begin("rearm", self._rearm(grant))
+
+    def scan(self) -> ActionStatus:
+        """Look at everything now, so that what is decided next rests on this moment."""
+        return self._begin("scan", self._scan())
+
+    def read_now(self) -> SafetyReading:
+        """Look at everything now; waits in lab time.
+
+        Raises:
+            LinkError: When nobody answers.
+        """
+        return self.bus.call(self.name, self._read)
+
+    # -- jobs
+
+    def _set_contactor(self, closed: bool, grant: Granted) -> Job:
+        self.module.set_contactor(closed, grant)
+        self.bus.poll_now(self.name)
+        yield from ()
+
+    def _start_watchdog(self, timeout_s: float, grant: Granted) -> Job:
+        self.module.start_watchdog(timeout_s, grant)
+        self.bus.poll_now(self.name)
+        yield from ()
+
+    def _scan(self) -> Job:
+        self._read()
+        yield from ()
+
+    def _pet(self, grant: Granted) -> Job:
+        self.module.pet(grant)
+        yield from ()
+
+    def _rearm(self, grant: Granted) -> Job:
+        self.module.rearm(grant)
+        self.bus.poll_now(self.name)
+        yield from ()
+
+    # -- looking
+
+    def _check_identity(self) -> str:
+        reading = self.module.read()
+        return f"safety module, watchdog {reading.watchdog.name.lower()}"
+
+    def _look(self) -> float:
+        self._read()
+        return self.clock.now() + self._poll_s
+
+    def _read(self) -> SafetyReading:
+        reading = self._reading = self.module.read()
+        values = {name: float(safe) for name, safe in zip(INPUT_SIGNALS, reading.inputs, strict=True)}
+        self._publish(ai1_degc=reading.analogue_degc[0], watchdog=reading.watchdog.name.lower(), **values)
+        self._seen()
+        return reading

@@ -1,0 +1,1 @@
+"""Which crystal could exist: structures and their properties."""

@@ -1,0 +1,1 @@
+"""One laboratory brought together: configuration, safety, scheduling, records, campaigns, command line."""

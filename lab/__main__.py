@@ -1,0 +1,5 @@
+"""``python -m lab`` is ``athanor``."""
+
+from lab.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Campaigns: suggest, make, measure, learn, and tell what came of it."""

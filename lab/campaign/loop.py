@@ -1,0 +1,171 @@
+"""The loop: ask the planner, make and measure on the bench, tell the planner, until the budget is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from drivers.clock import Clock, Event
+from lab.campaign.observe import observe
+from lab.characterization.result import Characterization
+from lab.records.journal import Journal
+from lab.scheduling.engine import TaskEngine
+from lab.scheduling.reservations import Reservations
+from lab.scheduling.sample_run import Bench, SampleRecord, SampleRunner
+from planner.types import Observation, Outcome, Planner, Suggestion
+from protocols.recipe_file import save_recipe
+
+
+class Analyst(Protocol):
+    """Turns a pattern file into phases, and draws the fit."""
+
+    def analyze(self, pattern: Path, picture: Path) -> Characterization:
+        """Analyse one pattern; raises `LabError` where the file cannot be read."""
+
+
+@dataclass
+class Sample:
+    """One sample of the campaign, from its suggestion to what was learnt from it."""
+
+    suggestion: Suggestion
+    record: SampleRecord
+    recipe_path: Path
+    result: Characterization | None = None
+    observation: Observation | None = None
+
+    @property
+    def name(self) -> str:
+        """The sample's name."""
+        return self.record.sample
+
+    @property
+    def in_review(self) -> bool:
+        """Whether a person has to look at the result first."""
+        return self.observation is not None and self.observation.outcome is Outcome.MISSING
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no result."""
+        return self.record.failure is not None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a campaign asks for."""
+
+    target: str
+    samples: int
+    least_confidence: float
+    scan_programme: str
+
+
+@dataclass
+class CampaignLoop:
+    """Runs one campaign on one bench; `run` blocks in lab time."""
+
+    terms: Terms
+    planner: Planner
+    analyst: Analyst
+    bench: Bench
+    engines: list[TaskEngine]
+    """One for each sample that may be in work at a time."""
+    clock: Clock
+    reservations: Reservations
+    journal: Journal
+    folder: Path
+    on_change: Callable[[Sample], None] = lambda sample: None
+    stop_requested: Callable[[], bool] = lambda: False
+    """Asked between samples: no new one is started once it is true; those in work are finished."""
+    samples: list[Sample] = field(default_factory=list)
+
+    def run(self) -> list[Sample]:
+        """Make and measure samples until the budget is spent or a stop is asked for."""
+        self._changed: Event = self.clock.event()
+        self._finished: list[Sample] = []
+        free = list(self.engines)
+        while True:
+            while free and len(self.samples) < self.terms.samples and not self.stop_requested():
+                self._start(self._next(), free.pop(0), free)
+            if len(free) == len(self.engines):
+                return self.samples
+            self._changed.wait()
+            self._changed.clear()
+            self._learn()
+
+    def _next(self) -> Sample:
+        (suggestion,) = self.planner.suggest(1)
+        number = len(self.samples) + 1
+        name = f"sample-{number:03d}"
+        path = self.folder / "recipes" / f"{name}.yaml"
+        save_recipe(suggestion.recipe, path)
+        self.journal.write(
+            "suggested",
+            durable=True,
+            sample=name,
+            trial_id=suggestion.trial_id,
+            route=list(suggestion.route),
+            conditions=dict(suggestion.conditions),
+            reason=suggestion.reason,
+            model_version=suggestion.model_version,
+            recipe=suggestion.recipe,
+        )
+        sample = Sample(suggestion, SampleRecord(name, number, suggestion.recipe), path)
+        self.samples.append(sample)
+        return sample
+
+    def _start(self, sample: Sample, engine: TaskEngine, free: list[TaskEngine]) -> None:
+        runner = SampleRunner(
+            self.bench,
+            self.clock,
+            self.reservations,
+            engine,
+            self.journal,
+            sample.record,
+            self.terms.scan_programme,
+            lambda _: self.on_change(sample),
+        )
+
+        def work() -> None:
+            try:
+                runner.run()
+            finally:
+                free.append(engine)
+                self._finished.append(sample)
+                self._changed.set()
+
+        self.clock.start(sample.name, work)
+
+    def _learn(self) -> None:
+        """Analyse what was measured and tell the planner, in the order in which samples came in."""
+        finished, self._finished = self._finished, []
+        for sample in finished:
+            if sample.record.pattern_path is not None and not sample.failed:
+                picture = self.folder / "fits" / f"{sample.name}.png"
+                sample.result = self.analyst.analyze(Path(sample.record.pattern_path), picture)
+            sample.observation = observe(
+                sample.suggestion.trial_id,
+                sample.record,
+                sample.result,
+                target=self.terms.target,
+                least_confidence=self.terms.least_confidence,
+            )
+            self._log(sample)
+            self.planner.record([sample.observation])
+            self.on_change(sample)
+
+    def _log(self, sample: Sample) -> None:
+        observation = sample.observation
+        assert observation is not None  # noqa: S101 - set just before
+        self.journal.write(
+            "observed",
+            durable=True,
+            sample=sample.name,
+            trial_id=observation.trial_id,
+            outcome=observation.outcome,
+            objectives={name: [m.value, m.sd] for name, m in observation.objectives.items()},
+            dosed_mg=sample.record.dosed_mg,
+            failure=sample.record.failure,
+            analysis=sample.result.to_json(sample.record.pattern_path or "") if sample.result else None,
+        )

@@ -1,0 +1,73 @@
+"""A campaign played again from its wire transcript alone: the same bytes must give the planner the same input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.campaign.given import GivenRecipes
+from lab.campaign.loop import Analyst, CampaignLoop, Terms
+from lab.config.lab_file import LabConfig
+from lab.records.journal import read_journal
+from lab.startup import Choices, make_clock, open_lab, recorded_wires
+from planner.types import Measured, Observation, Outcome
+from protocols.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What a replay gave the planner, beside what the run had given it."""
+
+    recorded: list[Observation]
+    replayed: list[Observation]
+    mismatches: int
+    """Requests that differed from the recorded ones."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether every value is the same, bit for bit."""
+        return not self.mismatches and self.recorded == self.replayed
+
+
+def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratch: Path) -> Playback:
+    """Run the recipes of a finished run again, every instrument's side played from the transcript.
+
+    Args:
+        data: Data folder of the run.
+        lab: The lab that it ran on.
+        terms: What the campaign asked for.
+        analyst: Analyses the patterns again.
+        scratch: An empty folder for the replay's own records.
+    """
+    entries = list(read_journal(data / "journal.jsonl"))
+    for part in ("recipes", "raw", "fits"):
+        (scratch / part).mkdir()
+    clock = make_clock("jump", simulated=True)
+    wires = recorded_wires(lab, data / "transcript.jsonl", clock, scratch / "raw")
+    opened = open_lab(lab, scratch, Choices(), wires=wires, clock=clock)
+    planner = GivenRecipes([Recipe.model_validate(e["recipe"]) for e in _of(entries, "suggested")], "replay")
+    CampaignLoop(
+        terms,
+        planner,
+        analyst,
+        opened.bench,
+        opened.engines,
+        opened.clock,
+        opened.reservations,
+        opened.journal,
+        scratch,
+    ).run()
+    opened.close()
+    recorded = [_observation(entry) for entry in _of(entries, "observed")]
+    print(wires.mismatches)
+    return Playback(recorded, planner.observations, len(wires.mismatches))
+
+
+def _of(entries: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [entry for entry in entries if entry["kind"] == kind]
+
+
+def _observation(entry: dict[str, Any]) -> Observation:
+    objectives = {name: Measured(*pair) for name, pair in entry["objectives"].items()}
+    return Observation(entry["trial_id"], Outcome(entry["outcome"]), objectives)

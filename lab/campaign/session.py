@@ -1,0 +1,239 @@
+"""One run from checked files to its summary: workers, laboratory, loop, pictures, lock."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.campaign.check import check_campaign, check_recipe, program_for, resolve_lots
+from lab.campaign.given import GivenRecipes
+from lab.campaign.loop import CampaignLoop, Sample, Terms
+from lab.campaign.pictures import plot_gantt, plot_pareto
+from lab.campaign.problem import precursor_lot, problem_of
+from lab.campaign.summary import Account, front_names, summarize
+from lab.config.campaign_file import OBJECTIVE_UNITS, CampaignFile, load_campaign
+from lab.config.lab_file import LabConfig
+from lab.records.lock import hold_lab
+from lab.startup import Choices, OpenLab, open_lab, refuse_real
+from planner.types import Goal, Problem
+from protocols.recipe import Recipe, XrdScan
+from protocols.recipe_file import load_recipe, scan_from_file
+
+if TYPE_CHECKING:
+    from lab.campaign.compute import Compute
+    from planner.types import Planner
+
+OnChange = Callable[[Sample], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be made, checked against the laboratory."""
+
+    name: str
+    problem: Problem
+    samples: int
+    least_confidence: float
+    scan: XrdScan
+    recipes: tuple[Recipe, ...] = ()
+    """Given recipes; empty: the planner decides."""
+
+
+def campaign_work(path: Path, lab: LabConfig, budget: int | None) -> Work:
+    """Read and check a campaign.
+
+    Raises:
+        DocumentError: With every reason why this laboratory cannot run it.
+    """
+    campaign = load_campaign(path)
+    if budget is not None:
+        campaign = campaign.model_copy(update={"budget": campaign.budget.model_copy(update={"samples": budget})})
+    check_campaign(campaign, path, lab)
+    return _work(campaign, lab)
+
+
+def _work(campaign: CampaignFile, lab: LabConfig) -> Work:
+    return Work(
+        campaign.name,
+        problem_of(campaign, lab),
+        campaign.budget.samples,
+        campaign.gate.analysis_confidence,
+        scan_from_file(campaign.measure[0]),
+    )
+
+
+def recipe_work(path: Path, lab: LabConfig) -> Work:
+    """Read and check one recipe, to be made once.
+
+    Raises:
+        DocumentError: With every reason why this laboratory cannot make it.
+    """
+    recipe = load_recipe(path)
+    check_recipe(recipe, path, lab)
+    recipe = resolve_lots(recipe, lab)
+    return Work(path.stem, _problem_of_recipe(recipe, lab), 1, 0.0, recipe.measure[0], (recipe,))
+
+
+def _problem_of_recipe(recipe: Recipe, lab: LabConfig) -> Problem:
+    """The problem whose only answer is the recipe, so that its result is judged like any other."""
+    firing = recipe.firings[0]
+    return Problem(
+        target=recipe.target.formula,
+        lots={p.lot: precursor_lot(lab, p.lot) for p in recipe.precursors},
+        temperature_degc=(firing.peak_degc, firing.peak_degc),
+        dwell_s=(3600.0, 3600.0),
+        ramp_degc_per_min=(firing.fastest_degc_per_min,) * 2,
+        regrinds=(recipe.regrinds,),
+        objectives={"target_fraction": Goal.MAXIMIZE, "furnace_hours": Goal.MINIMIZE},
+        mixing=recipe.mixing,
+        measure=recipe.measure,
+    )
+
+
+@dataclass
+class Session:
+    """A run in its data folder."""
+
+    work: Work
+    lab: LabConfig
+    choices: Choices
+    folder: Path
+    started_s: float
+    """Monotonic wall time at which the command began."""
+    stopping: bool = False
+    """Set to start no new samples."""
+    opened: OpenLab | None = None
+    _loop: CampaignLoop | None = field(default=None, repr=False)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The samples so far."""
+        return self._loop.samples if self._loop is not None else []
+
+    def run(self, on_change: OnChange) -> dict[str, Any]:
+        """Run to the end and return the summary; whatever happens, the instruments are left cold.
+
+        Raises:
+            LabError, DriverError, DocumentError: Before anything started; the folder is gone again.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(_logging_to(self.folder / "log.txt"))
+            stack.enter_context(hold_lab(self.lab.name, self.folder, real=self._is_real))
+            try:
+                # First, because its worker imports Ax meanwhile.
+                compute = stack.enter_context(self._compute())
+                opened = self.opened = open_lab(self.lab, self.folder, self.choices)
+                stack.callback(opened.close)
+                if not self.choices.simulate_all:
+                    refuse_real(self.lab)
+            except BaseException:
+                stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+                raise
+            begin_s = opened.clock.now()
+            self._loop = self._make_loop(opened, compute, on_change)
+            opened.journal.write("campaign-started", durable=True, campaign=self.work.name, samples=self.work.samples)
+            self._loop.run()
+            return self._finish(opened, begin_s)
+
+    def abandon(self) -> None:
+        """Write that the run was given up; everything else is on the disk already."""
+        if self.opened is not None:
+            self.opened.journal.write("abandoned", durable=True, actor="operator")
+
+    @property
+    def _is_real(self) -> bool:
+        return bool(self.lab.real_devices) and not self.choices.simulate_all
+
+    def _compute(self) -> Compute:
+        from lab.campaign.compute import Compute
+
+        return Compute(planning=not self.work.recipes)
+
+    def _make_loop(self, opened: OpenLab, compute: Compute, on_change: OnChange) -> CampaignLoop:
+        wavelength = self.lab.devices[self.lab.file.stations.measure[0]].wavelength or "CuKa"
+        slots = len(opened.engines)
+        planner: Planner = (
+            GivenRecipes(self.work.recipes, "given")
+            if self.work.recipes
+            else compute.planner(self.work.problem, self.choices.seed, n_initial=2 * slots + 1)
+        )
+        return CampaignLoop(
+            Terms(
+                self.work.problem.target,
+                self.work.samples,
+                self.work.least_confidence,
+                program_for(self.work.scan, self.lab) or "",
+            ),
+            planner,
+            compute.analyst(reference_files(self.work.problem), wavelength, simulated=opened.world == "simulated"),
+            opened.bench,
+            opened.engines,
+            opened.clock,
+            opened.reservations,
+            opened.journal,
+            self.folder,
+            on_change,
+            lambda: self.stopping,
+        )
+
+    def _finish(self, opened: OpenLab, begin_s: float) -> dict[str, Any]:
+        account = Account(
+            self.work.name,
+            opened.world,
+            opened.clock.now() - begin_s,
+            time.monotonic() - self.started_s,
+            str(self.folder),
+            opened.gateway.denials,
+        )
+        summary = summarize(self.samples, self.work.problem, account)
+        self._draw(summary, begin_s, simulated=opened.world == "simulated")
+        (self.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        opened.journal.write("campaign-ended", durable=True, stopped=self.stopping, summary=summary)
+        return summary
+
+    def _draw(self, summary: dict[str, Any], begin_s: float, *, simulated: bool) -> None:
+        points = {
+            sample.name: {name: measured.value for name, measured in sample.observation.objectives.items()}
+            for sample in self.samples
+            if sample.observation is not None
+        }
+        objectives = tuple(self.work.problem.objectives)
+        if len(objectives) == 2:
+            axes = (objectives[1], objectives[0])
+            plot_pareto(
+                self.folder / "pareto.png", axes, OBJECTIVE_UNITS, points, front_names(summary), simulated=simulated
+            )
+        spans = [span for sample in self.samples for span in sample.record.spans]
+        plot_gantt(self.folder / "gantt.png", spans, begin_s, simulated=simulated)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send what libraries log to a file: a failed task is told in one sentence, its trace is for developers."""
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def reference_files(problem: Problem) -> list[Path]:
+    """The structures that may turn up: all of the library made of the elements of target, precursors and air."""
+    from pymatgen.core import Composition
+
+    from generator import library
+
+    formulas = [problem.target, *(lot.formula for lot in problem.lots.values())]
+    elements = {str(element) for formula in formulas for element in Composition(formula).elements}
+    return list(library.structures(elements | {"O", "C", "H"}))

@@ -1,0 +1,137 @@
+"""``athanor run`` and ``athanor dry-run``: everything is checked before anything starts."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from lab.cli.errors import FAILED, sentences
+from lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from lab.campaign.session import Session
+    from lab.config.lab_file import LabConfig
+
+
+def run_campaign(
+    what: Path,
+    lab: Path | None,
+    *,
+    budget: int | None,
+    seed: int,
+    data: Path | None,
+    clock: str | None,
+    truth: Path | None,
+    as_json: bool,
+    dry: bool,
+) -> None:
+    """Check everything, run, and tell what came of it."""
+    started_s = time.monotonic()
+    with sentences():
+        from lab.campaign.session import Session
+        from lab.config.lab_file import load_lab, packaged_lab
+        from lab.startup import Choices
+
+        config = load_lab(lab if lab is not None else packaged_lab())
+        work = _work(what, config, budget, dry=dry)
+        choices = Choices(seed=seed, clock=clock, truth=_truth(truth), simulate_all=dry)
+        folder = _folder(data, work.name, seed)
+        session = Session(work, config, choices, folder, started_s)
+    with sentences(), _interruptible(session), _display(session, as_json=as_json) as on_change:
+        summary = session.run(on_change)
+    _tell(session, summary, as_json=as_json, dry=dry)
+    if summary["samples"] and not summary["succeeded"] and not summary["in_review"]:
+        raise SystemExit(FAILED)
+
+
+def _work(what: Path, config: LabConfig, budget: int | None, *, dry: bool) -> Any:
+    """What to run: a campaign, or in a dry run also one recipe."""
+    from lab.campaign.session import campaign_work, recipe_work
+    from lab.cli.files import kind_of
+
+    kind = kind_of(what)
+    if kind == "campaign":
+        return campaign_work(what, config, budget)
+    if kind == "recipe" and dry:
+        return recipe_work(what, config)
+    hint = "a campaign or recipe file" if dry else "a campaign file (one recipe alone: athanor dry-run)"
+    raise UsageError(f"{what}: is a {kind} file: give {hint}")
+
+
+def _truth(truth: Path | None) -> Path | None:
+    if truth is not None and not truth.is_dir():
+        raise UsageError(f"--truth {truth}: is no folder: give the folder of a truth")
+    return truth
+
+
+def _folder(data: Path | None, name: str, seed: int) -> Path:
+    """The data folder, made if need be; never one that holds a run already."""
+    if data is None:
+        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        data = Path("runs") / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}-seed{seed}-{stamp}"
+    if (data / "journal.jsonl").exists():
+        raise UsageError(f"--data {data}: holds a run already: give another folder, nothing is overwritten")
+    try:
+        for part in ("recipes", "raw", "fits"):
+            (data / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--data {data}: cannot be written ({error.strerror}): give another folder") from None
+    return data
+
+
+@contextmanager
+def _interruptible(session: Session) -> Iterator[None]:
+    """First Ctrl-C: no new samples; second: stop now, with everything measured kept."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if session.stopping:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            session.abandon()
+            sys.stderr.write(f"\nathanor: stopped; what was done so far is in {session.folder}\n")
+            raise SystemExit(130)
+        session.stopping = True
+        sys.stderr.write("\nathanor: no new samples, those in work are finished; Ctrl-C again stops now\n")
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _display(session: Session, *, as_json: bool) -> Iterator[Any]:
+    """Progress bars on a terminal, a line per finished sample elsewhere, nothing with --json."""
+    if as_json:
+        yield lambda sample: None
+        return
+    from lab.cli.progress import Bars, Lines
+
+    display = Bars(session) if sys.stderr.isatty() else Lines(session)
+    with display:
+        yield display.show
+
+
+def _tell(session: Session, summary: dict[str, Any], *, as_json: bool, dry: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
+        return
+    from rich.console import Console
+
+    from lab.campaign.summary import report_lines, table_of
+
+    console = Console()
+    if not sys.stdout.isatty():
+        console = Console(width=180)
+    console.print(table_of(session.samples, summary))
+    for line in report_lines(session, summary, dry=dry):
+        console.print(line, highlight=False)

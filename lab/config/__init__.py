@@ -1,0 +1,1 @@
+"""Configuration: the files that people write, read and checked against each other."""

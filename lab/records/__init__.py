@@ -1,0 +1,1 @@
+"""Records: what was intended, done and measured, written before anything else depends on it."""

@@ -1,0 +1,60 @@
+"""Who runs which laboratory: a lock named after it, which also tells where its data are."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.errors import UsageError
+
+
+def lock_folder() -> Path:
+    """Where locks are, for this user."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "athanor"
+
+
+@contextmanager
+def hold_lab(name: str, data: Path, *, real: bool) -> Iterator[None]:
+    """Hold a laboratory inside the block.
+
+    Real instruments exist once, so their lab is held once; every simulated run has a lab of its own.
+
+    Raises:
+        UsageError: Where another process holds it.
+    """
+    folder = lock_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (f"{name}.lock" if real else f"{name}.{os.getpid()}.lock")
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"lab {name} is held by another process ({path}): wait for it or stop it") from None
+        file.seek(0)
+        file.truncate()
+        json.dump({"lab": name, "pid": os.getpid(), "data": str(data.resolve())}, file)
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def held_labs() -> list[dict[str, str | int]]:
+    """What every lock that somebody holds says: lab, pid, data. Left-over locks are removed."""
+    found = []
+    for path in sorted(lock_folder().glob("*.lock")):
+        with path.open("r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                found.append(json.load(file))
+            else:
+                path.unlink(missing_ok=True)
+    return found

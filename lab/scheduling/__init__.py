@@ -1,0 +1,1 @@
+"""Scheduling: who works when; one RunEngine for each running task, reservations above them."""

@@ -1,0 +1,243 @@
+"""One sample from the recipe to the measured pattern, task by task.
+
+Runs in a task of the clock of its own. A task that fails is a result of the sample, not an exception of the
+campaign: what failed, where and why is kept, and the stations are free again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bluesky.utils import FailedStatus, Msg
+
+from drivers.clock import Clock
+from drivers.gate import DriverError
+from lab.records.journal import Journal
+from lab.scheduling.engine import TaskEngine
+from lab.scheduling.reservations import Reservations
+from protocols import plans
+from protocols.recipe import Firing, Recipe
+
+Plan = Generator[Msg, Any, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The devices that samples are made on, and where things stand between tasks."""
+
+    furnaces: Mapping[str, Any]
+    watched_by: Mapping[str, Any]
+    """Furnace name to its safety module, where it has one."""
+    doser: Any
+    mover: Any
+    diffractometer: Any
+    head_of: Mapping[str, int]
+    """Lot name to the number of the dosing head that holds it."""
+    mill: str = "mill-1/1"
+    first_slot: int = 2
+    """Number of the diffractometer's first belt position, as its wire counts them."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One task on one station, in lab time; what a Gantt chart draws."""
+
+    station: str
+    task: str
+    sample: str
+    start_s: float
+    end_s: float
+
+
+@dataclass
+class SampleRecord:
+    """What became of one sample so far."""
+
+    sample: str
+    number: int
+    recipe: Recipe
+    stage: str = "waiting"
+    dosed_mg: dict[str, float] = field(default_factory=dict)
+    peaks_degc: list[float] = field(default_factory=list)
+    furnace_s: float = 0.0
+    """Time in the furnace, programme and cooling until it can be handled, all firings."""
+    pattern_path: str | None = None
+    failure: str | None = None
+    spans: list[Span] = field(default_factory=list)
+
+
+@dataclass
+class SampleRunner:
+    """Carries out one recipe on the bench."""
+
+    bench: Bench
+    clock: Clock
+    reservations: Reservations
+    engine: TaskEngine
+    journal: Journal
+    record: SampleRecord
+    programme: str
+    """Name of the diffractometer's stored measuring programme."""
+    on_stage: Callable[[SampleRecord], None]
+
+    def run(self) -> SampleRecord:
+        """Run every task in order; a failure ends the sample and is kept in the record."""
+        try:
+            self._make()
+        except (DriverError, plans.PlanError) as error:
+            self._fail(error)
+        except FailedStatus as error:
+            self._fail(error.__cause__ or error)
+        return self.record
+
+    def _make(self) -> None:
+        recipe, n = self.record.recipe, self.record.number
+        self._dose(recipe, n)
+        for i, firing in enumerate(recipe.firings):
+            if i > 0:
+                self._regrind(recipe, n, i)
+            self._fire(firing, n, i)
+        self._measure(recipe, n)
+        self._enter("made")
+
+    def _dose(self, recipe: Recipe, n: int) -> None:
+        bench = self.bench
+        pan = f"{bench.doser.name}/1"
+        doses = [
+            plans.Dose(p.lot, bench.head_of[p.lot], p.mass_mg, recipe.mass_tolerance_mg) for p in recipe.precursors
+        ]
+        self.record.dosed_mg = self._task(
+            "dose",
+            {bench.doser.name, bench.mover.name, bench.mill},
+            lambda md: plans.dose(
+                bench.doser, bench.mover, vial=f"vials/{n}", pan=pan, then=bench.mill, doses=doses, md=md
+            ),
+            also=("mix", lambda md: self._mix(recipe, n, md)),
+        )
+
+    def _mix(self, recipe: Recipe, n: int, md: Mapping[str, Any]) -> Plan:
+        return plans.mix(
+            self.bench.mover,
+            mill=self.bench.mill,
+            mixing=recipe.mixing,
+            crucible=f"crucibles/{n}",
+            vial_home=f"vials/{n}",
+            md=md,
+        )
+
+    def _regrind(self, recipe: Recipe, n: int, i: int) -> None:
+        bench = self.bench
+        mixing = recipe.regrind or recipe.mixing
+        self._task(
+            f"regrind {i}",
+            {bench.mover.name, bench.mill},
+            lambda md: plans.regrind(
+                bench.mover,
+                mill=bench.mill,
+                mixing=mixing,
+                crucible=f"crucibles/{n}",
+                vial_home=f"vials/{n}",
+                md=md,
+            ),
+        )
+
+    def _fire(self, firing: Firing, n: int, i: int) -> None:
+        self._enter(f"waits for a furnace ({i + 1})")
+        with self.reservations.hold_any(
+            [frozenset({name}) for name in self.bench.furnaces], self.record.sample
+        ) as held:
+            (name,) = held
+            furnace, safety, mover = (
+                self.bench.furnaces[name],
+                self.bench.watched_by.get(name),
+                self.bench.mover,
+            )
+            slot, crucible = f"{name}/1", f"crucibles/{n}"
+            places = {"crucible": crucible, "slot": slot}
+            self._task(
+                f"load {i + 1}",
+                {mover.name},
+                lambda md: plans.load(furnace, mover, safety, **places, md=md),
+                station=name,
+            )
+            start_s = self.clock.now()
+            try:
+                peak_degc = self._task(
+                    f"fire {i + 1}",
+                    (),
+                    lambda md: plans.fire(furnace, safety, firing=firing, now=self.clock.now, md=md),
+                    station=name,
+                )
+                self.record.peaks_degc.append(peak_degc)
+            finally:
+                # Also after a failure: the next sample needs the furnace empty.
+                self._task(
+                    f"cool {i + 1}", (), lambda md: plans.cool(furnace, safety, now=self.clock.now, md=md), station=name
+                )
+                self.record.furnace_s += self.clock.now() - start_s
+                self._task(
+                    f"recover {i + 1}",
+                    {mover.name},
+                    lambda md: plans.recover(furnace, mover, safety, **places, md=md),
+                    station=name,
+                )
+
+    def _measure(self, recipe: Recipe, n: int) -> None:
+        bench, scan = self.bench, recipe.measure[0]
+        self.record.pattern_path = self._task(
+            "measure",
+            {bench.diffractometer.name, bench.mover.name},
+            lambda md: plans.measure(
+                bench.diffractometer,
+                bench.mover,
+                crucible=f"crucibles/{n}",
+                holder=f"holders/{n}",
+                slot=bench.first_slot,
+                min_mass_mg=scan.min_mass_mg,
+                programme=self.programme,
+                sample_id=self.record.sample,
+                md=md,
+            ),
+        )
+
+    def _task(
+        self,
+        task: str,
+        stations: Collection[str],
+        plan: Callable[[Mapping[str, Any]], Plan],
+        *,
+        station: str | None = None,
+        also: tuple[str, Callable[[Mapping[str, Any]], Plan]] | None = None,
+    ) -> Any:
+        """Run one task, and `also` a second one without letting the stations go in between."""
+        with self.reservations.hold(stations, self.record.sample):
+            result = self._run_plan(task, station or min(stations), plan)
+            if also is not None:
+                self._run_plan(also[0], self.bench.mill, also[1])
+        return result
+
+    def _run_plan(self, task: str, station: str, plan: Callable[[Mapping[str, Any]], Plan]) -> Any:
+        record = self.record
+        self._enter(task)
+        start_s = self.clock.now()
+        entry: dict[str, Any] = {"sample": record.sample, "task": task, "station": station}
+        self.journal.write("task-started", durable=True, **entry)
+        try:
+            result = self.engine.run(plan({**entry}), actor="auto", lease=f"{record.sample}/{task}", metadata={})
+        except BaseException as error:
+            self.journal.write("task-failed", **entry, reason=str(error.__cause__ or error))
+            raise
+        finally:
+            record.spans.append(Span(station, task, record.sample, start_s, self.clock.now()))
+        self.journal.write("task-done", **entry, result=result)
+        return result
+
+    def _enter(self, stage: str) -> None:
+        self.record.stage = stage
+        self.on_stage(self.record)
+
+    def _fail(self, error: BaseException) -> None:
+        self.record.failure = f"{self.record.stage}: {error}"
+        self._enter("failed")

@@ -1,0 +1,367 @@
+"""Start-up: from a checked lab file to a laboratory that is ready to work.
+
+The one place that knows of the simulator. What an address points at is decided here, once; nothing below asks
+again whether an instrument is simulated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from drivers.bus import Bus
+from drivers.clock import Clock, JumpClock, RealClock, ScaledClock
+from drivers.transcript import Transcript, TranscriptWriter
+from lab.config.addresses import Wire
+from lab.config.lab_file import (
+    DIFFRACTOMETER_DRIVERS,
+    DOSER_DRIVERS,
+    MOVER_DRIVERS,
+    SAFETY_DRIVER,
+    DeviceFile,
+    LabConfig,
+    programs_of,
+)
+from lab.errors import UsageError
+from lab.records.journal import Journal, World
+from lab.safety.gateway import Gateway, Limits
+from lab.safety.interlock_file import NO_INTERLOCKS, load_interlocks
+from lab.safety.monitor import SafetyMonitor, scan_interval_s
+from lab.scheduling.engine import TaskEngine
+from lab.scheduling.reservations import Reservations
+from lab.scheduling.sample_run import Bench
+
+if TYPE_CHECKING:
+    from sim.spec import Instrument, Laboratory
+
+os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
+
+
+class Wires(Protocol):
+    """Whoever answers at simulated addresses: the simulator, or a recording."""
+
+    endpoints: dict[str, str]
+    """Device name to the address at which it really is."""
+
+    def close(self) -> None:
+        """Stop answering."""
+
+
+class Recording(Wires, Protocol):
+    """A recording that is played back."""
+
+    @property
+    def mismatches(self) -> Sequence[object]:
+        """Requests that differed from the recorded ones."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose for one run."""
+
+    seed: int = 0
+    clock: str | None = None
+    truth: Path | None = None
+    simulate_all: bool = False
+    """Replace every address by its simulator, whatever the lab file says."""
+
+
+@dataclass
+class OpenLab:
+    """A laboratory whose instruments have been opened and identified; ends with `close`."""
+
+    config: LabConfig
+    clock: Clock
+    world: World
+    folder: Path
+    bench: Bench
+    gateway: Gateway
+    monitor: SafetyMonitor
+    journal: Journal
+    reservations: Reservations
+    engines: list[TaskEngine]
+    devices: dict[str, Any]
+    answers: dict[str, str]
+    """Device name to what it said about itself."""
+    _buses: list[Bus]
+    _transcript: Transcript
+    _wires: Wires | None
+
+    def close(self) -> None:
+        """Leave everything cold, end all threads, bring all records to the disk."""
+        self.monitor.close()
+        for engine in self.engines:
+            engine.close()
+        for bus in self._buses:
+            bus.close()
+        if self._wires is not None:
+            self._wires.close()
+        if isinstance(self._transcript, TranscriptWriter):
+            self._transcript.close()
+        self.journal.close()
+
+
+def make_clock(choice: str | None, *, simulated: bool) -> Clock:
+    """The clock that a person chose: ``real``, ``jump`` or ``scaled K``; by default jump where all is simulated.
+
+    Raises:
+        UsageError: For anything else, or for a clock that real instruments cannot follow.
+    """
+    choice = choice or ("jump" if simulated else "real")
+    scaled = re.fullmatch(r"scaled[ :]?(\d+(?:\.\d+)?)", choice)
+    if choice != "real" and not simulated:
+        raise UsageError(f"--clock {choice}: this lab has real instruments, which live in real time: use --clock real")
+    if choice == "real":
+        return RealClock()
+    if choice == "jump":
+        return JumpClock()
+    if scaled and float(scaled[1]) > 0:
+        return ScaledClock(float(scaled[1]))
+    raise UsageError(f"--clock {choice!r}: use real, jump, or 'scaled K' with a positive factor")
+
+
+def open_lab(
+    config: LabConfig,
+    folder: Path,
+    choices: Choices,
+    *,
+    wires: Wires | None = None,
+    clock: Clock | None = None,
+) -> OpenLab:
+    """Open every instrument of a lab and make sure who it is.
+
+    Args:
+        config: The checked lab file.
+        folder: Where records go; exists.
+        choices: What a person chose for this run.
+        wires: Who answers at simulated addresses, where that is not the simulator.
+        clock: The clock of `wires`, where given.
+
+    Raises:
+        UsageError: Where the lab cannot be simulated or must not be run.
+        DriverError: Where an instrument does not answer, or is another one.
+        DocumentError: Where the interlock file is wrong.
+    """
+    interlocks = load_interlocks(config.interlocks_path) if config.interlocks_path else NO_INTERLOCKS
+    simulated = {name for name, device in config.devices.items() if choices.simulate_all or device.place.simulated}
+    clock = clock or make_clock(choices.clock, simulated=len(simulated) == len(config.devices))
+    world: World = "simulated" if simulated else "real"
+    results = folder / "raw"
+    results.mkdir(exist_ok=True)
+    if wires is None and simulated:
+        wires = _simulate(config, simulated, clock, results, choices)
+    journal = Journal(folder / "journal.jsonl", clock, world)
+    transcript = TranscriptWriter(
+        folder / "transcript.jsonl",
+        clock,
+        links={name: (d.driver, d.address) for name, d in config.devices.items()},
+    )
+    builder = _Builder(config, clock, transcript, {} if wires is None else wires.endpoints, results)
+    monitor = SafetyMonitor(interlocks, clock, journal)
+    gateway = Gateway(_limits(config), interlocks, monitor.values, monitor.tripped, clock, journal)
+    devices = {name: builder.build(name, device, gateway) for name, device in config.devices.items()}
+    answers = {name: device.identify() for name, device in devices.items()}
+    lab = OpenLab(
+        config,
+        clock,
+        world,
+        folder,
+        _bench(config, devices),
+        gateway,
+        monitor,
+        journal,
+        Reservations(clock),
+        [TaskEngine(clock, _documents_to(journal)) for _ in config.furnaces],
+        devices,
+        answers,
+        builder.buses,
+        transcript,
+        wires,
+    )
+    journal.write("opened", lab=config.name, seed=choices.seed, devices=answers)
+    if simulated and config.file.simulation.difficulty != "easy":
+        journal.write("note", text="the simulated chemistry of this version is of difficulty easy")
+    modules = {name: device for name, device in devices.items() if config.devices[name].driver == SAFETY_DRIVER}
+    monitor.start(modules, {name: config.devices[name].watchdog or 0.0 for name in modules})
+    return lab
+
+
+def ask_everybody(config: LabConfig) -> dict[str, str]:
+    """Ask every instrument who it is and change nothing: device name to its answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = open_lab(config, Path(folder), Choices())
+        lab.close()
+        return lab.answers
+
+
+def refuse_real(config: LabConfig) -> None:
+    """Real instruments run only under a safety supervisor, which is not part of this version."""
+    if config.real_devices:
+        raise UsageError(
+            f"{', '.join(config.real_devices)}: a real instrument would run without a safety supervisor, which this "
+            "version does not have: use `athanor dry-run`, or simulated addresses"
+        )
+
+
+# ---------------------------------------------------------------- the simulator
+
+
+def _simulate(config: LabConfig, names: set[str], clock: Clock, results: Path, choices: Choices) -> Wires:
+    from sim import SimError, serve
+
+    laboratory = _sim_laboratory(config, names, results, choices)
+    try:
+        return serve(laboratory, clock, _wire_folder())
+    except SimError as error:
+        raise UsageError(str(error)) from None
+
+
+def _sim_laboratory(config: LabConfig, names: set[str], results: Path, choices: Choices) -> Laboratory:
+    from sim.spec import Laboratory, Lot
+
+    simulation = config.file.simulation
+    return Laboratory(
+        name=config.name,
+        instruments=tuple(
+            _sim_instrument(name, config.devices[name], results) for name in config.devices if name in names
+        ),
+        lots={
+            name: Lot(
+                name,
+                lot.formula,
+                assay=lot.assay * (1.0 - lot.loss_on_ignition),
+                hydrate=lot.hydrate,
+                grain_um=lot.grain,
+            )
+            for name, lot in config.inventory.lots.items()
+        },
+        # Noise differs between runs of different seeds; the truth stays that of the lab file.
+        seed=simulation.seed * 1_000_003 + choices.seed,
+        truth=str(choices.truth) if choices.truth is not None else simulation.truth,
+    )
+
+
+def _sim_instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
+    from sim.spec import Instrument
+
+    options: dict[str, object] = {}
+    if device.driver in DIFFRACTOMETER_DRIVERS:
+        options = {"dir": str(results), "programs": programs_of(device)}
+    elif device.driver in DOSER_DRIVERS:
+        options = {"heads": dict(device.heads or {})}
+    elif device.slots is not None:
+        options = {"slots": device.slots, "watched_by": device.watched_by}
+    address = device.address if device.place.simulated else f"sim:{device.driver}"
+    return Instrument(name, device.driver, address, options)
+
+
+def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: Path) -> Recording:
+    """Serve a recorded wire transcript in place of instruments.
+
+    Raises:
+        UsageError: Where the transcript cannot be read.
+    """
+    from sim import SimError, serve_transcript
+
+    folders = {name: results for name, device in config.devices.items() if device.driver in DIFFRACTOMETER_DRIVERS}
+    try:
+        return serve_transcript(transcript, clock, _wire_folder(), folders)
+    except SimError as error:
+        raise UsageError(str(error)) from None
+
+
+def _wire_folder() -> Path:
+    """A new folder for pseudo-terminals; short, and never shared between runs."""
+    return Path(tempfile.mkdtemp(prefix="athanor-"))
+
+
+# ---------------------------------------------------------------- devices
+
+
+class _Builder:
+    """Makes drivers, one bus for all devices behind the same port."""
+
+    def __init__(
+        self,
+        config: LabConfig,
+        clock: Clock,
+        transcript: Transcript,
+        endpoints: Mapping[str, str],
+        results: Path,
+    ) -> None:
+        self.buses: list[Bus] = []
+        self._config = config
+        self._clock = clock
+        self._transcript = transcript
+        self._endpoints = endpoints
+        self._results = results
+        self._by_port: dict[str, Bus] = {}
+
+    def build(self, name: str, device: DeviceFile, gateway: Gateway) -> Any:
+        from drivers.address import port_of
+        from drivers.registry import build
+
+        endpoint = self._endpoints.get(name) or _real_endpoint(device)
+        port = port_of(endpoint)
+        if port not in self._by_port:
+            self._by_port[port] = Bus(name, self._clock)
+            self.buses.append(self._by_port[port])
+        return build(
+            name,
+            device.driver,
+            endpoint,
+            self._options(device),
+            gate=gateway,
+            clock=self._clock,
+            transcript=self._transcript,
+            bus=self._by_port[port],
+        )
+
+    def _options(self, device: DeviceFile) -> dict[str, object]:
+        limits = {key: value for key, value in device.limits.model_dump().items() if value is not None}
+        options: dict[str, object] = {"limits": limits}
+        if device.place.wire is Wire.MODBUS_RTU:
+            options["baud"] = device.baud
+        if device.driver == SAFETY_DRIVER:
+            options["poll"] = scan_interval_s(self._clock)
+        if device.driver in DIFFRACTOMETER_DRIVERS:
+            options["results"] = f"dir:{self._results}" if device.results is None else device.results
+            options["programs"] = {name: time_s for name, (_, _, time_s) in programs_of(device).items()}
+        return options
+
+
+def _real_endpoint(device: DeviceFile) -> str:
+    return device.address.removeprefix("pty:")
+
+
+def _limits(config: LabConfig) -> dict[str, Limits]:
+    return {
+        name: Limits(
+            setpoint_degc=device.limits.setpoint,
+            ramp_degc_per_min=device.limits.ramp,
+            mass_mg=device.limits.mass,
+            watched=tuple(furnace for furnace, d in config.furnaces.items() if d.watched_by == name),
+        )
+        for name, device in config.devices.items()
+    }
+
+
+def _bench(config: LabConfig, devices: Mapping[str, Any]) -> Bench:
+    heads = {lot: found for lot in config.inventory.lots if (found := config.head_of(lot)) is not None}
+    return Bench(
+        furnaces={name: devices[name] for name in config.furnaces},
+        watched_by={name: devices[d.watched_by] for name, d in config.furnaces.items() if d.watched_by},
+        doser=devices[config.file.stations.dose[0]],
+        mover=devices[config.only(MOVER_DRIVERS)],
+        diffractometer=devices[config.file.stations.measure[0]],
+        head_of={lot: number for lot, (_, number) in heads.items()},
+    )
+
+
+def _documents_to(journal: Journal) -> Any:
+    return lambda name, document: journal.write("document", name=name, document=dict(document))

@@ -1,0 +1,1 @@
+"""Experimental procedures: the recipe, and the Bluesky plans that carry one out."""

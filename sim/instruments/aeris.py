@@ -1,0 +1,128 @@
+"""An Aeris diffractometer: `@...@END` telegrams over TCP, results as files in a folder.
+
+@STATUS_REQUEST@SYSTEM@END                              -> ...@SYSTEM=remote@END
+@STATUS_REQUEST@UNIT=xrd@END                            -> ...@READY=yes@END
+@STATUS_REQUEST@LOCATION=0,3@END                        -> ...@STATE=occupied@END
+@SAMPLE@ADD@APPLICATION=p@SAMPLE_ID=s@AT=0,3@END        -> ...@STATUS=normal@END
+@SAMPLE@MEASURE@SAMPLE_ID=s@APPLICATION=p@END              or ...@STATUS=fatal@ERROR=words@END
+@SAMPLE@MOVE@SAMPLE_ID=s@AT=0,a@TO=0,b@END  @SAMPLE@REMOVE@SAMPLE_ID=s@END
+                                                        (instruments.md 5.1; reply bytes are not published)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sim.plant import Diffractometer, Plant, Programme
+from sim.wire.receiver import Send
+from sim.wire.telegrams import Telegram, TelegramReceiver
+
+_SAMPLE_ID = re.compile(r"[\w.+-]+")
+
+
+class Refused(Exception):  # noqa: N818 - a reply, not a fault
+    """A telegram that cannot be carried out; the text goes into the reply."""
+
+
+class Aeris:
+    """One diffractometer's host port."""
+
+    def __init__(self, plant: Plant, diffractometer: Diffractometer, programmes: Mapping[str, Programme]) -> None:
+        self.name = diffractometer.name
+        self._plant = plant
+        self._diffractometer = diffractometer
+        self._programmes = programmes
+        self._slots: dict[str, int] = {}
+        """Where each known sample is."""
+
+    def receiver(self, send: Send) -> TelegramReceiver:
+        """Give what listens on one connection."""
+        return TelegramReceiver(send, self.query)
+
+    def query(self, telegram: Telegram) -> Telegram:
+        """Answer one telegram."""
+        try:
+            return self._query(telegram)
+        except Refused as refusal:
+            words = str(refusal).replace("@", " ").replace("=", " ")
+            return Telegram(telegram.words, {"STATUS": "fatal", "ERROR": words})
+
+    def _query(self, telegram: Telegram) -> Telegram:
+        values = telegram.values
+        match telegram.words:
+            case ("STATUS_REQUEST", "SYSTEM"):
+                return Telegram(("STATUS_REPORT",), {"SYSTEM": "remote"})
+            case ("STATUS_REQUEST",) if values.get("UNIT") == "xrd":
+                ready = "no" if self._diffractometer.scan else "yes"
+                return Telegram(("STATUS_REPORT",), {"UNIT": "xrd", "READY": ready})
+            case ("STATUS_REQUEST",) if "LOCATION" in values:
+                state = "occupied" if self._slot(values["LOCATION"]) in self._diffractometer.holds else "free"
+                return Telegram(("STATUS_REPORT",), {"LOCATION": values["LOCATION"], "STATE": state})
+            case ("SAMPLE", ("ADD" | "MEASURE" | "MOVE" | "REMOVE") as verb):
+                {"ADD": self._add, "MEASURE": self._measure, "MOVE": self._move, "REMOVE": self._remove}[verb](values)
+                return Telegram(("SAMPLE", verb), {**values, "STATUS": "normal"})
+        raise Refused("unknown telegram")
+
+    def _add(self, values: Mapping[str, str]) -> None:
+        sample_id, slot = values.get("SAMPLE_ID", ""), self._slot(values.get("AT", ""))
+        self._programme(values)
+        if not _SAMPLE_ID.fullmatch(sample_id):
+            raise Refused(f"bad sample id {sample_id}")
+        if slot not in self._diffractometer.holds:
+            raise Refused(f"no sample at 0,{slot}")
+        if sample_id in self._slots:
+            raise Refused(f"sample {sample_id} is known already")
+        # what was known to lie here has been taken off by hand
+        self._slots = {known: place for known, place in self._slots.items() if place != slot}
+        self._slots[sample_id] = slot
+
+    def _measure(self, values: Mapping[str, str]) -> None:
+        sample_id, slot = self._known(values)
+        programme = self._programme(values)
+        if self._diffractometer.scan:
+            raise Refused("busy with another sample")
+        if slot not in self._diffractometer.holds:
+            raise Refused(f"no sample at 0,{slot}")
+        scan = self._diffractometer.start(sample_id, slot, programme, self._plant.now())
+        self._plant.note(f"{self.name} measures {sample_id} in slot {slot}")
+        self._plant.at(scan.end_s, f"{self.name} scan", self._finish)
+
+    def _finish(self) -> None:
+        path = self._diffractometer.finish(self._plant.now())
+        self._plant.note(f"{self.name} wrote {path.name}")
+
+    def _move(self, values: Mapping[str, str]) -> None:
+        sample_id, slot = self._known(values)
+        goal, holds = self._slot(values.get("TO", "")), self._diffractometer.holds
+        if slot not in holds or goal in holds or self._diffractometer.scan:
+            raise Refused(f"sample {sample_id} cannot be moved to 0,{goal}")
+        self._diffractometer.put(goal, self._diffractometer.take(slot))
+        self._slots[sample_id] = goal
+
+    def _remove(self, values: Mapping[str, str]) -> None:
+        sample_id, slot = self._known(values)
+        if self._diffractometer.scan and self._diffractometer.scan.slot == slot:
+            raise Refused(f"sample {sample_id} is being measured")
+        del self._slots[sample_id]
+
+    def _known(self, values: Mapping[str, str]) -> tuple[str, int]:
+        sample_id = values.get("SAMPLE_ID")
+        if sample_id is None and "AT" in values:
+            slot = self._slot(values["AT"])
+            sample_id = next((known for known, place in self._slots.items() if place == slot), None)
+        if sample_id not in self._slots:
+            raise Refused(f"unknown sample {sample_id}")
+        return str(sample_id), self._slots[str(sample_id)]
+
+    def _programme(self, values: Mapping[str, str]) -> Programme:
+        name = values.get("APPLICATION", "")
+        if name not in self._programmes:
+            raise Refused(f"unknown application {name}")
+        return self._programmes[name]
+
+    def _slot(self, location: str) -> int:
+        belt, _, slot = location.partition(",")
+        if belt != "0" or not slot.isdecimal() or int(slot) not in self._diffractometer.numbers:
+            raise Refused(f"bad location {location}")
+        return int(slot)

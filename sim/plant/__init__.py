@@ -1,0 +1,25 @@
+"""The physics: furnaces that heat and cool, powder that falls and is poured, and where every vessel stands.
+
+Nothing here knows a wire. Instruments call the plant's verbs; the chemistry decides what powders become.
+"""
+
+from sim.plant.diffractometer import Diffractometer, Programme
+from sim.plant.doser import Doser, DoserFault, Head, substance
+from sim.plant.furnace import BoxFurnace
+from sim.plant.places import DoorState, Impossible, Kind, Labware
+from sim.plant.plant import Plant
+
+__all__ = [
+    "BoxFurnace",
+    "Diffractometer",
+    "DoorState",
+    "Doser",
+    "DoserFault",
+    "Head",
+    "Impossible",
+    "Kind",
+    "Labware",
+    "Plant",
+    "Programme",
+    "substance",
+]

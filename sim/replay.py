@@ -1,0 +1,291 @@
+"""Answer drivers from a recorded wire transcript alone: no plant, no physics.
+
+A transcript is JSON, one object in each line:
+
+    {"header": {"links": {"furnace-1": {"model": "eurotherm-3216p", "address": "modbus-rtu:sim/furnace-1/1"}}}}
+    {"t": 1767225600.0, "link": "furnace-1", "dir": "tx", "hex": "0103..."}      lab to instrument
+    {"t": ..., "link": "furnace-1", "dir": "rx", "hex": "0103..."}               instrument to lab
+    {"t": ..., "link": "xrd-1", "dir": "file", "name": "S1.xrdml", "gzip": "H4sI..."}
+
+In each link the order holds: once the recorded request has arrived, the replies after it are sent, at once or
+at their recorded lab time where that is later. Files appear at their recorded time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.clock import Clock, Timer
+from sim.addresses import Spot, spot_of
+from sim.errors import BadTranscriptError, UnknownModelError
+from sim.instruments.install import SPEAKS
+from sim.spec import Instrument
+from sim.switchboard import Switchboard
+from sim.wire.hub import Hub
+from sim.wire.receiver import Send
+
+TIMER_NAME = "!replay"
+"""Sorts before any task's name, so that what came at a time is there for whoever looks at that time."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A request that is not the recorded one; its link has been silent since."""
+
+    t_s: float
+    """Lab time in POSIX seconds."""
+    link: str
+    expected: bytes
+    """Empty where the recording had ended."""
+    got: bytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Bytes of a transcript in one direction."""
+
+    t_s: float
+    link: str
+    to_instrument: bool
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """A result file of a transcript."""
+
+    t_s: float
+    link: str
+    name: str
+    content: bytes
+
+
+class Replay:
+    """A recording that is being played to the drivers; ends with `close`, or at the end of a ``with``."""
+
+    def __init__(self, endpoints: dict[str, str], tapes: list[Tape], hub: Hub, timers: list[Timer]) -> None:
+        self.endpoints = endpoints
+        """The address of each link, by its name."""
+        self._tapes = tapes
+        self._hub = hub
+        self._timers = timers
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """Requests that differed from the recording, in order of time."""
+        found = [tape.mismatch for tape in self._tapes if tape.mismatch]
+        return sorted(found, key=lambda mismatch: mismatch.t_s)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every recorded request came and every reply was sent."""
+        return all(tape.finished for tape in self._tapes)
+
+    def close(self) -> None:
+        """Stop replaying."""
+        for tape in self._tapes:
+            tape.stop()
+        for timer in self._timers:
+            timer.cancel()
+        self._hub.close()
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Tape:
+    """What was said on one wire, as far as it has been played."""
+
+    def __init__(self, entries: list[Entry], clock: Clock, lock: threading.RLock) -> None:
+        self.mismatch: Mismatch | None = None
+        self._entries = entries
+        self._clock = clock
+        self._lock = lock
+        self._next = 0
+        self._heard = bytearray()
+        self._send: Send | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to play."""
+        return self._next == len(self._entries) and not self.mismatch
+
+    def open(self, send: Send) -> Listener:
+        """Give what listens on a new connection."""
+        self._send = self._send or send
+        return Listener(self, send)
+
+    def hear(self, data: bytes, send: Send) -> None:
+        """Take bytes from the lab; replies go back to who spoke last."""
+        if self.mismatch is None:
+            self._send = send
+            self._heard += data
+            self.play()
+
+    def play(self) -> None:
+        """Play on as far as time and what was heard allow."""
+        with self._lock:
+            while self._next < len(self._entries) and self.mismatch is None:
+                entry = self._entries[self._next]
+                if not (self._request(entry) if entry.to_instrument else self._reply(entry)):
+                    return
+                self._next += 1
+            if self._heard and self.mismatch is None:
+                self._differs(b"")
+
+    def stop(self) -> None:
+        """Play nothing any more."""
+        with self._lock:
+            self._next = len(self._entries)
+            if self._timer:
+                self._timer.cancel()
+
+    def _request(self, entry: Entry) -> bool:
+        """Whether the recorded request has arrived; what arrived is used up."""
+        if not entry.data.startswith(bytes(self._heard[: len(entry.data)])):
+            self._differs(entry.data)
+        if self.mismatch or len(self._heard) < len(entry.data):
+            return False
+        del self._heard[: len(entry.data)]
+        return True
+
+    def _reply(self, entry: Entry) -> bool:
+        """Send a reply whose time has come, or be back when it has."""
+        if entry.t_s > self._clock.now():
+            if self._timer is None:
+                self._timer = self._clock.call_at(entry.t_s, self._resume, TIMER_NAME)
+            return False
+        if self._send:
+            self._send(entry.data)
+        return True
+
+    def _resume(self) -> None:
+        with self._lock:
+            self._timer = None
+            self.play()
+
+    def _differs(self, expected: bytes) -> None:
+        link = self._entries[min(self._next, len(self._entries) - 1)].link
+        self.mismatch = Mismatch(self._clock.now(), link, expected, bytes(self._heard))
+
+
+class Listener:
+    """One connection to a tape."""
+
+    def __init__(self, tape: Tape, send: Send) -> None:
+        self._tape = tape
+        self._send = send
+
+    def receive(self, data: bytes) -> None:
+        """Digest the next bytes."""
+        self._tape.hear(data, self._send)
+
+
+def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[str, Path] | None = None) -> Replay:
+    """Serve the instruments of a transcript.
+
+    Args:
+        path: The transcript.
+        clock: Lab time, to be started where the recording was.
+        folder: Where the symlinks of pseudo-terminals are made.
+        results: Where the files of a link appear; ``folder/results`` for links that are not named.
+
+    Raises:
+        BadTranscriptError: With the line that cannot be read.
+        SimError: A link's model or address is unknown.
+    """
+    links, recorded = read_transcript(path)
+    lock, folders = threading.RLock(), dict(results or {})
+    switchboard, tapes = Switchboard(), []
+    for group in _by_place(links).values():
+        entries = [entry for entry in recorded if isinstance(entry, Entry) and entry.link in group]
+        tape = Tape(entries, clock, lock)
+        tapes.append(tape)
+        switchboard.add_shared(group, tape.open)
+    timers = [
+        clock.call_at(file.t_s, _writer(file, folders.get(file.link, folder / "results")), TIMER_NAME)
+        for file in recorded
+        if isinstance(file, RecordedFile)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    hub = Hub(lock)
+    endpoints = switchboard.plug_in(hub, folder, exact_ports=False)
+    hub.start()
+    for tape in tapes:
+        tape.play()  # what instruments said before anybody asked
+    return Replay(endpoints, tapes, hub, timers)
+
+
+def read_transcript(path: Path) -> tuple[dict[str, Instrument], list[Entry | RecordedFile]]:
+    """Give the links of a transcript, and everything that went over them in order.
+
+    A last line without an end, cut by a crash, is left out.
+
+    Raises:
+        BadTranscriptError: With the line that cannot be read.
+    """
+    links: dict[str, Instrument] = {}
+    entries: list[Entry | RecordedFile] = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith("\n"):
+                break
+            try:
+                raw = json.loads(line)
+                if "header" in raw:
+                    links |= {n: Instrument(n, **fields) for n, fields in raw["header"]["links"].items()}
+                else:
+                    entries.append(_entry(raw, links))
+            except (ValueError, KeyError, TypeError, binascii.Error, gzip.BadGzipFile) as error:
+                raise BadTranscriptError(
+                    f"{path}, line {number}: this is no line of a transcript ({error!r})"
+                ) from error
+    if not links:
+        raise BadTranscriptError(
+            f"{path}: the header that names links, models and addresses is missing; it comes first"
+        )
+    return links, entries
+
+
+def _entry(raw: Mapping[str, object], links: Iterable[str]) -> Entry | RecordedFile:
+    t_s, link = float(str(raw["t"])), str(raw["link"])
+    if link not in links:
+        raise KeyError(f"link {link} is not in the header")
+    if raw["dir"] == "file":
+        content = gzip.decompress(base64.b64decode(str(raw["gzip"])))
+        return RecordedFile(t_s, link, Path(str(raw["name"])).name, content)
+    if raw["dir"] not in ("tx", "rx"):
+        raise ValueError(f"dir {raw['dir']!r}")
+    return Entry(t_s, link, raw["dir"] == "tx", bytes.fromhex(str(raw["hex"])))
+
+
+def _by_place(links: Mapping[str, Instrument]) -> dict[tuple[str, str], dict[str, Spot]]:
+    """Group the links by the wire that they share."""
+    groups: dict[tuple[str, str], dict[str, Spot]] = {}
+    for name, instrument in links.items():
+        if instrument.model not in SPEAKS:
+            raise UnknownModelError(f"{name}: no simulator speaks for a {instrument.model!r}")
+        spot = spot_of(instrument, *SPEAKS[instrument.model])
+        groups.setdefault((spot.carrier, spot.place), {})[name] = spot
+    return groups
+
+
+def _writer(file: RecordedFile, folder: Path) -> Callable[[], None]:
+    def write() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"{file.name}.tmp"
+        unfinished.write_bytes(file.content)
+        unfinished.rename(folder / file.name)
+
+    return write

@@ -1,0 +1,93 @@
+"""Serve a whole laboratory that is not there, on the wires that the real one would have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from drivers.clock import Clock
+from sim.chemistry import Powder, Truth, UnknownChemistry, dispense
+from sim.errors import SimError, UnknownLotError
+from sim.instruments.install import Installer
+from sim.plant import Plant, substance
+from sim.spec import Laboratory, Lot
+from sim.switchboard import Switchboard
+from sim.wire.hub import Hub
+
+Ports = Literal["ephemeral", "exact"]
+
+DEVELOPMENT = "development/"
+
+
+class Simulation:
+    """A laboratory being served; ends with `close`, or at the end of a ``with``."""
+
+    def __init__(self, plant: Plant, hub: Hub, endpoints: dict[str, str], instruments: Mapping[str, object]) -> None:
+        self.endpoints = endpoints
+        """The address of each instrument, by its name."""
+        self.plant = plant
+        """For checkers and tests only: everything else asks over the wires."""
+        self.instruments = instruments
+        """For checkers and tests only."""
+        self._hub = hub
+
+    def close(self) -> None:
+        """Stop serving: wires go away, timers are cancelled, symlinks removed; harmless when repeated."""
+        self.plant.close()
+        self._hub.close()
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def serve(laboratory: Laboratory, clock: Clock, folder: Path, ports: Ports = "ephemeral") -> Simulation:
+    """Serve every instrument of a laboratory in this process.
+
+    Args:
+        laboratory: What is to be simulated.
+        clock: Lab time; any kind. The serving thread is no task of it.
+        folder: Where the symlinks of pseudo-terminals are made.
+        ports: TCP ports as the addresses say (``exact``), or any free ones.
+
+    Raises:
+        SimError: With one sentence about the instrument, lot, option or port that cannot be.
+    """
+    plant = Plant(clock, _truth(laboratory), laboratory.seed)
+    for lot in laboratory.lots.values():
+        _check_lot(lot, plant.truth)
+    switchboard = Switchboard()
+    installer = Installer(laboratory, plant, switchboard)
+    installer.install()
+    folder.mkdir(parents=True, exist_ok=True)
+    hub = Hub(plant.lock)
+    try:
+        endpoints = switchboard.plug_in(hub, folder, exact_ports=ports == "exact")
+    except SimError:
+        hub.close()
+        raise
+    hub.start()
+    return Simulation(plant, hub, endpoints, installer.instruments)
+
+
+def _truth(laboratory: Laboratory) -> Truth:
+    truth = laboratory.truth
+    if truth is None:
+        return Truth.nominal()
+    seed = truth.removeprefix(DEVELOPMENT)
+    if truth.startswith(DEVELOPMENT) and seed.isdecimal():
+        return Truth.draw(int(seed))
+    try:
+        return Truth.load(Path(truth))
+    except ValueError as error:
+        raise SimError(f"truth {truth!r} cannot be read: {error}") from error
+
+
+def _check_lot(lot: Lot, truth: Truth) -> None:
+    try:
+        dispense(Powder.empty(), substance(lot), 1.0, truth)
+    except UnknownChemistry as error:
+        raise UnknownLotError(f"lot {lot.name}: {error}") from error

@@ -1,0 +1,84 @@
+"""Gathers what speaks on each wire, then plugs the wires in: several Modbus units may share one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sim.addresses import Carrier, Spot
+from sim.errors import BadAddressError
+from sim.wire.hub import Hub
+from sim.wire.modbus_pdu import ModbusDevice
+from sim.wire.modbus_rtu import RtuReceiver
+from sim.wire.modbus_tcp import TcpReceiver
+from sim.wire.receiver import OpenReceiver, Receiver, Send
+
+
+@dataclass
+class Wire:
+    """One pseudo-terminal or port and all who answer on it."""
+
+    spot: Spot
+    pace_baud: float | None = None
+    names: dict[str, Spot] = field(default_factory=dict)
+    units: dict[int, ModbusDevice] = field(default_factory=dict)
+    open_text: OpenReceiver | None = None
+
+    def open(self, send: Send) -> Receiver:
+        """Make the receiver of a new connection."""
+        if self.open_text:
+            return self.open_text(send)
+        return RtuReceiver(send, self.units) if self.spot.carrier is Carrier.PTY else TcpReceiver(send, self.units)
+
+
+class Switchboard:
+    """All wires of a laboratory before they are plugged in."""
+
+    def __init__(self) -> None:
+        self._wires: dict[tuple[Carrier, str], Wire] = {}
+
+    def add_unit(self, name: str, spot: Spot, unit: ModbusDevice, pace_baud: float | None = None) -> None:
+        """Have a Modbus unit answer at its spot.
+
+        Raises:
+            BadAddressError: Another instrument answers there.
+        """
+        wire = self._wire(name, spot, pace_baud)
+        if wire.open_text or spot.unit is None or spot.unit in wire.units:
+            raise self._taken(name, wire)
+        wire.units[spot.unit] = unit
+
+    def add_text(self, name: str, spot: Spot, open_receiver: OpenReceiver, pace_baud: float | None = None) -> None:
+        """Have a text instrument answer at its spot; raises as `add_unit`."""
+        wire = self._wire(name, spot, pace_baud)
+        if wire.open_text or wire.units:
+            raise self._taken(name, wire)
+        wire.open_text = open_receiver
+
+    def add_shared(self, spots: Mapping[str, Spot], open_receiver: OpenReceiver) -> None:
+        """Have one receiver answer for all instruments of a wire, whatever they speak."""
+        for name, spot in spots.items():
+            self._wire(name, spot, None).open_text = open_receiver
+
+    def plug_in(self, hub: Hub, folder: Path, exact_ports: bool) -> dict[str, str]:
+        """Put all wires on the hub; give the address of each instrument by its name."""
+        endpoints: dict[str, str] = {}
+        for wire in self._wires.values():
+            if wire.spot.carrier is Carrier.PTY:
+                found = str(hub.add_pty(folder / wire.spot.place, wire.open, wire.pace_baud))
+            else:
+                found = str(hub.add_port(wire.spot.port if exact_ports else 0, wire.open))
+            endpoints |= {name: spot.endpoint(found) for name, spot in wire.names.items()}
+        return endpoints
+
+    def _wire(self, name: str, spot: Spot, pace_baud: float | None) -> Wire:
+        wire = self._wires.setdefault((spot.carrier, spot.place), Wire(spot, pace_baud))
+        wire.names[name] = spot
+        return wire
+
+    def _taken(self, name: str, wire: Wire) -> BadAddressError:
+        others = " and ".join(other for other in wire.names if other != name)
+        return BadAddressError(
+            f"{name}: {others} answers at the same {wire.spot.carrier} {wire.spot.place}: give it an address of its own"
+        )

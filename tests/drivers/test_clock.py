@@ -1,0 +1,153 @@
+"""Lab time: jumping, scaled and real."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from drivers.clock import JUMP_EPOCH_S, ClockStalledError, JumpClock, RealClock, ScaledClock
+
+
+def test_a_jump_clock_starts_at_its_epoch_and_jumps_over_a_week_at_once(clock: JumpClock) -> None:
+    assert clock.now() == JUMP_EPOCH_S
+    clock.sleep_until(JUMP_EPOCH_S + 7 * 86400)
+    assert clock.now() == JUMP_EPOCH_S + 7 * 86400
+
+
+def test_a_time_that_has_passed_is_not_waited_for(clock: JumpClock) -> None:
+    clock.sleep_until(clock.now() - 1)
+    assert clock.now() == JUMP_EPOCH_S
+
+
+def test_tasks_take_turns_in_the_order_of_their_deadlines(clock: JumpClock) -> None:
+    seen: list[tuple[str, float]] = []
+
+    def worker(name: str, period_s: float) -> None:
+        for _ in range(3):
+            clock.sleep_until(clock.now() + period_s)
+            seen.append((name, clock.now() - JUMP_EPOCH_S))
+
+    tasks = [clock.start(name, lambda n=name, p=period_s: worker(n, p)) for name, period_s in (("b", 2), ("a", 3))]  # type: ignore[misc]
+    assert all(task.join() for task in tasks)
+    assert seen == [("b", 2), ("a", 3), ("b", 4), ("a", 6), ("b", 6), ("a", 9)]
+
+
+def test_equal_deadlines_go_by_name_whatever_the_order_of_starting(clock: JumpClock) -> None:
+    order: list[str] = []
+    tasks = [clock.start(name, lambda n=name: order.append(n)) for name in ("c", "a", "b")]  # type: ignore[misc]
+    for task in tasks:
+        task.join()
+    assert order == ["a", "b", "c"]
+
+
+def test_only_one_task_runs_at_a_time(clock: JumpClock) -> None:
+    running: list[str] = []
+    worst = 0
+
+    def worker(name: str) -> None:
+        nonlocal worst
+        for _ in range(20):
+            running.append(name)
+            worst = max(worst, len(running))
+            running.remove(name)
+            clock.sleep_until(clock.now() + 1)
+
+    tasks = [clock.start(name, lambda n=name: worker(n)) for name in "abcd"]  # type: ignore[misc]
+    for task in tasks:
+        task.join()
+    assert worst == 1
+
+
+def test_an_event_set_by_another_task_ends_the_wait_then(clock: JumpClock) -> None:
+    event = clock.event()
+    clock.call_at(clock.now() + 30, event.set, "bell")
+    assert event.wait(clock.now() + 100)
+    assert clock.now() == JUMP_EPOCH_S + 30
+
+
+def test_an_event_that_nobody_sets_is_given_up_at_the_deadline(clock: JumpClock) -> None:
+    event = clock.event()
+    assert not event.wait(clock.now() + 10)
+    assert clock.now() == JUMP_EPOCH_S + 10
+
+
+def test_an_event_can_be_lowered_and_raised_again(clock: JumpClock) -> None:
+    event = clock.event()
+    event.set()
+    event.clear()
+    assert not event.is_set()
+    assert not event.wait(clock.now() + 1)
+
+
+def test_a_cancelled_timer_does_not_ring(clock: JumpClock) -> None:
+    rung: list[float] = []
+    timer = clock.call_at(clock.now() + 5, lambda: rung.append(clock.now()), "bell")
+    timer.cancel()
+    clock.sleep_until(clock.now() + 10)
+    assert rung == []
+
+
+def test_everybody_waiting_for_nothing_is_an_error_and_no_hang(clock: JumpClock) -> None:
+    with pytest.raises(ClockStalledError, match="every task waits"):
+        clock.event().wait()
+
+
+def test_a_foreign_thread_may_not_wait_in_lab_time(clock: JumpClock) -> None:
+    caught: list[BaseException] = []
+
+    def foreign() -> None:
+        try:
+            clock.sleep_until(clock.now() + 1)
+        except RuntimeError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=foreign, name="stranger")
+    thread.start()
+    thread.join()
+    assert "stranger" in str(caught[0])
+    assert "Clock.start" in str(caught[0])
+
+
+def test_a_foreign_thread_may_set_an_event(clock: JumpClock) -> None:
+    event = clock.event()
+    thread = threading.Thread(target=event.set)
+    clock.call_at(clock.now() + 1, thread.start, "starter")
+    clock.call_at(clock.now() + 2, thread.join, "joiner")
+    assert event.wait(clock.now() + 100)
+
+
+def test_joining_a_long_task_can_be_given_up(clock: JumpClock) -> None:
+    task = clock.start("long", lambda: clock.sleep_until(clock.now() + 100))
+    assert not task.join(clock.now() + 10)
+    assert task.join()
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
+def test_a_clock_does_not_stand_or_run_backwards(speed: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        ScaledClock(speed)
+
+
+def test_a_scaled_clock_runs_as_much_faster_as_it_is_told() -> None:
+    clock = ScaledClock(1000.0, start_s=0.0)
+    clock.sleep_until(5.0)
+    assert 5.0 <= clock.now() < 1000.0
+
+
+def test_a_scaled_clock_has_tasks_events_and_timeouts() -> None:
+    clock = ScaledClock(1000.0)
+    event = clock.event()
+
+    def ring_later() -> None:
+        clock.sleep_until(clock.now() + 2)
+        event.set()
+
+    task = clock.start("setter", ring_later)
+    assert event.wait(clock.now() + 1000)
+    assert task.join(clock.now() + 1000)
+    assert not clock.event().wait(clock.now() + 1)
+
+
+def test_a_real_clock_tells_the_time() -> None:
+    assert RealClock().speed == 1.0

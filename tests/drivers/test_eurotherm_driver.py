@@ -1,0 +1,334 @@
+"""The furnace controller, against registers behind real frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from drivers.bus import Bus
+from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.errors import (
+    ActionFailedError,
+    BusyError,
+    CommandDenied,
+    LimitError,
+    WrongInstrumentError,
+)
+from drivers.eurotherm import Eurotherm3216P
+from drivers.registry import build
+from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, end_of
+
+FIRING = ((10.0, 920.0, 3600.0), (5.0, 60.0, 0.0))
+TO_PEAK_S = 90 * 60.0
+FIRING_S = TO_PEAK_S + 3600.0 + 172 * 60.0
+
+
+class Controller(RtuSlave):
+    """A 3216P whose furnace follows its setpoint at once."""
+
+    def __init__(self, clock: JumpClock) -> None:
+        super().__init__({1: 20, 23: 0, 107: 0x0203, 122: 0xF3, 525: 0})
+        self.clock = clock
+        self.started_s = math.inf
+        self.refresh = self.follow
+        self.on_write = self.take
+
+    def follow(self) -> None:
+        if self.registers[23] == 1:
+            setpoint_degc = self.setpoint(self.clock.now() - self.started_s)
+            self.registers[1] = self.registers[5] = round(setpoint_degc)
+
+    def setpoint(self, elapsed_s: float) -> float:
+        at_degc = 20.0
+        for k in range(8):
+            dwell_min, to_degc, ramp = (self.registers.get(1280 + 3 * k + i, 0) for i in range(3))
+            if ramp:
+                ramp_s = abs(to_degc - at_degc) / (ramp / 10) * 60
+                if elapsed_s < ramp_s:
+                    return at_degc + (to_degc - at_degc) * elapsed_s / ramp_s
+                elapsed_s -= ramp_s
+            at_degc = to_degc
+            if elapsed_s < dwell_min * 60:
+                return at_degc
+            elapsed_s -= dwell_min * 60
+        self.registers[23] = 3
+        return at_degc
+
+    def take(self, address: int, values: list[int]) -> None:
+        self.registers_take(address, values)
+        if address == 23 and values == [1]:
+            self.started_s = self.clock.now()
+
+    def written(self, address: int) -> list[list[int]]:
+        return [values for at, values in self.writes if at == address]
+
+
+@pytest.fixture
+def controller(clock: JumpClock) -> Controller:
+    return Controller(clock)
+
+
+@pytest.fixture
+def furnace(
+    controller: Controller,
+    serve_pty: Callable[[Answer], FakePty],
+    gate: FakeGate,
+    clock: JumpClock,
+    noted: Noted,
+    bus: Bus,
+) -> Eurotherm3216P:
+    far = serve_pty(controller.answer)
+    limits = {"limits": {"setpoint": 1100.0, "ramp": 10.0}}
+    furnace = build("furnace-1", "eurotherm-3216p", f"modbus-rtu:{far.path}/1", limits, gate, clock, noted, bus)
+    assert isinstance(furnace, Eurotherm3216P)
+    return furnace
+
+
+def test_the_controller_says_who_it_is(furnace: Eurotherm3216P) -> None:
+    assert furnace.identify() == "Eurotherm type 0xf3, firmware 0x203"
+
+
+def test_another_instrument_at_the_address_is_told(furnace: Eurotherm3216P, controller: Controller) -> None:
+    controller.registers[122] = 0x1
+    with pytest.raises(WrongInstrumentError, match=r"furnace-1: modbus-rtu:.*/1 is of type 0x1, not 0xf3"):
+        furnace.identify()
+
+
+def test_its_readings_are_published(furnace: Eurotherm3216P, controller: Controller) -> None:
+    controller.registers.update({1: 851, 4: 65, 5: 860})
+    furnace.look()
+    assert (furnace.reading_degc.get(), furnace.setpoint_degc.get(), furnace.output_percent.get()) == (851, 860, 65)
+    assert furnace.program_status.get() == "reset"
+    assert furnace.describe()["furnace-1_setpoint_degc"]["upper_ctrl_limit"] == 1100.0
+
+
+def test_temperatures_follow_the_decimals_of_the_controller(furnace: Eurotherm3216P, controller: Controller) -> None:
+    controller.registers.update({525: 1, 1: 8505})
+    furnace.identify()
+    furnace.look()
+    assert furnace.reading_degc.get() == 850.5
+
+
+def test_a_firing_is_loaded_read_back_run_and_watched_to_its_end(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, gate: FakeGate
+) -> None:
+    status = furnace.set("run-program", steps=FIRING)
+    assert end_of(clock, status) is None
+    assert gate.asked[0].describe() == "run-program 920 degC"
+    assert controller.written(1280)[0][:6] == [60, 920, 100, 0, 60, 50]
+    assert controller.written(23) == [[0], [1]]
+    assert FIRING_S <= clock.now() - JUMP_EPOCH_S <= FIRING_S + 1.0
+    assert furnace.reading_degc.get() == 60.0
+    assert furnace.program_status.get() == "end"
+
+
+def test_a_firing_is_looked_at_once_a_minute_and_at_its_turns(
+    furnace: Eurotherm3216P, clock: JumpClock, noted: Noted
+) -> None:
+    end_of(clock, furnace.set("run-program", steps=FIRING))
+    polls = [data for data in noted.sent() if data[1:6] == bytes([3, 0, 1, 0, 5])]
+    assert FIRING_S / 60 <= len(polls) <= FIRING_S / 60 + 20
+
+
+def test_a_firing_that_ends_hot_is_continued_to_a_safe_temperature(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    assert end_of(clock, furnace.set("run-program", steps=((10.0, 920.0, 60.0),))) is None
+    assert controller.written(1280)[0][3:6] == [0, 20, 0]
+
+
+def test_asking_again_for_what_is_running_joins_it(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    first = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    assert furnace.set("run-program", steps=FIRING) is first
+    with pytest.raises(BusyError, match="another programme is running"):
+        furnace.set("run-program", steps=((5.0, 500.0, 0.0),))
+    assert end_of(clock, first) is None
+    assert controller.written(23) == [[0], [1]]
+
+
+def test_a_programme_found_running_is_adopted_and_not_started_again(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers.update(enumerate([60, 920, 100, 0, 60, 50, *[0, 60, 0] * 6], start=1280))
+    controller.registers[23] = 1
+    controller.started_s = clock.now() - 3600.0
+    assert end_of(clock, furnace.set("run-program", steps=FIRING)) is None
+    assert controller.writes == []
+    assert FIRING_S - 3600.0 <= clock.now() - JUMP_EPOCH_S <= FIRING_S - 3600.0 + 10.0
+
+
+def test_a_foreign_programme_is_not_overwritten(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers.update({23: 1, 1280: 600, 1281: 800, 1282: 10})
+    controller.started_s = clock.now()
+    error = end_of(clock, furnace.set("run-program", steps=FIRING))
+    assert isinstance(error, BusyError)
+    assert controller.writes == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (((10.0, 1101.0, 0.0),), "1101 degC requested, limit 1100 degC"),
+        (((10.5, 900.0, 0.0),), "10.5 degC/min requested, limit 10 degC/min"),
+        (((math.nan, 900.0, 0.0),), "nan degC/min requested"),
+        (((5.0, math.nan, 0.0),), "nan degC requested"),
+        (((5.0, 900.0, -1.0),), "a dwell of -1 s"),
+        (((0.0, 900.0, 0.0),), "a step up to 900 degC without a ramp"),
+        (((5.0, 900.0, 0.0), (0.0, 950.0, 0.0)), "a step up to 950 degC without a ramp"),
+        (((5.0, 900.0, 0.0),) * 8, "9 steps, a 3216P holds 8"),
+        ((), "without steps"),
+    ],
+)
+def test_what_exceeds_a_limit_never_reaches_gate_or_wire(
+    furnace: Eurotherm3216P, gate: FakeGate, controller: Controller, steps: object, said: str
+) -> None:
+    furnace.look()
+    with pytest.raises(LimitError, match=f"furnace-1: .*{said}"):
+        furnace.set("run-program", steps=steps)
+    assert gate.asked == []
+    assert controller.writes == []
+
+
+def test_a_denial_is_raised_at_once_and_nothing_is_written(
+    furnace: Eurotherm3216P, gate: FakeGate, controller: Controller
+) -> None:
+    gate.denied["run-program"] = "the door is open"
+    with pytest.raises(CommandDenied, match="the door is open"):
+        furnace.set("run-program", steps=FIRING)
+    furnace.look()
+    assert controller.writes == []
+
+
+def test_a_segment_that_is_not_taken_stops_the_start(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    def ignore_target(address: int, values: list[int]) -> None:
+        controller.take(address, values)
+        if address == 1280:
+            controller.registers[1281] = 999
+
+    controller.on_write = ignore_target
+    error = end_of(clock, furnace.set("run-program", steps=FIRING))
+    assert str(error) == "furnace-1: register 1281 was set to 920 and holds 999: is it locked at the panel?"
+    assert controller.written(23) == [[0]]
+
+
+@pytest.mark.parametrize(("status", "word"), [(0, "reset"), (2, "hold")])
+def test_a_programme_that_is_stopped_by_somebody_fails(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, status: int, word: str
+) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    controller.registers[23] = status
+    error = end_of(clock, running)
+    assert isinstance(error, ActionFailedError)
+    assert f"the programme went to {word} before its end" in str(error)
+
+
+def test_a_broken_sensor_fails_the_firing_and_has_no_reading(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    controller.registers[75] = 1 << 5
+    error = end_of(clock, running)
+    assert "the sensor is broken or out of range (status 0x0020) during the programme" in str(error)
+    assert math.isnan(furnace.reading_degc.get())
+    assert clock.now() - JUMP_EPOCH_S <= 660
+
+
+def test_a_broken_sensor_starts_no_firing(furnace: Eurotherm3216P, controller: Controller, clock: JumpClock) -> None:
+    controller.registers[75] = 1 << 10
+    assert isinstance(end_of(clock, furnace.set("run-program", steps=FIRING)), ActionFailedError)
+    assert controller.writes == []
+
+
+def test_a_controller_that_falls_silent_fails_the_firing_and_comes_back(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    furnace.link._port.client.comm_params.timeout_connect = 0.005
+    furnace.link._port.quiet_s = 0.0
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    controller.mute = True
+    error = end_of(clock, running)
+    assert "was silent 5 times in a row" in str(error)
+    assert furnace.comm_ok.get() == 0
+    assert math.isnan(furnace.reading_degc.get())
+    assert furnace.program_status.get() == "unknown"
+    controller.mute = False
+    clock.sleep_until(clock.now() + 61)
+    assert furnace.comm_ok.get() == 1
+
+
+def test_stopping_after_success_leaves_the_firing_alone(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    status = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    furnace.stop(success=True)
+    assert end_of(clock, status) is None
+    assert controller.written(24) == []
+
+
+def test_stopping_after_a_failure_ends_the_programme_and_heating(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, gate: FakeGate
+) -> None:
+    status = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    furnace.stop()
+    assert isinstance(end_of(clock, status), ActionFailedError)
+    assert controller.registers[23] == 0
+    assert (controller.registers[24], controller.registers[2]) == (0, 0)
+    assert gate.asked[-1].describe() == "reset-program"
+
+
+def test_stopping_raises_nothing_even_when_refused(
+    furnace: Eurotherm3216P, gate: FakeGate, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate.denied["reset-program"] = "no"
+    furnace.stop()
+    assert "furnace-1: the programme could not be reset" in caplog.text
+
+
+def test_a_setpoint_is_set_and_read_back(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, gate: FakeGate
+) -> None:
+    assert end_of(clock, furnace.set("set-setpoint", degc=400.0)) is None
+    assert controller.written(2) == [[400]]
+    assert gate.asked[0].describe() == "set-setpoint 400 degC"
+    with pytest.raises(LimitError, match="1200 degC requested"):
+        furnace.set_setpoint(1200.0)
+
+
+def test_a_setpoint_during_a_programme_is_refused(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 60)
+    assert isinstance(end_of(clock, furnace.set_setpoint(400.0)), BusyError)
+    assert controller.written(2) == []
+
+
+def test_cooling_is_waited_for_closely(furnace: Eurotherm3216P, controller: Controller, clock: JumpClock) -> None:
+    began_s = clock.now()
+
+    def cool() -> None:
+        controller.registers[1] = round(20 + 880 * math.exp(-(clock.now() - began_s) / 3600))
+
+    controller.refresh = cool
+    assert end_of(clock, furnace.set("wait-cooled", below_degc=60.0)) is None
+    exact_s = 3600 * math.log(880 / 40.5)
+    assert exact_s <= clock.now() - began_s <= exact_s + 60
+
+
+def test_waiting_for_a_cool_furnace_ends_at_once(furnace: Eurotherm3216P, clock: JumpClock) -> None:
+    assert end_of(clock, furnace.cooled(60.0)) is None
+    assert clock.now() == JUMP_EPOCH_S

@@ -1,0 +1,164 @@
+"""Lines over pseudo-terminals and sockets."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers.errors import LinkError
+from drivers.gate import Command, Granted
+from drivers.links import LineLink
+from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, by_line
+
+ServePty = Callable[[Answer], FakePty]
+ServeSocket = Callable[..., FakeSocket]
+GRANT = Granted(Command("scale", "tare"), 0.0)
+
+
+@pytest.fixture
+def links(noted: Noted) -> Iterator[Callable[..., LineLink]]:
+    opened: list[LineLink] = []
+
+    def make(url: str, **settings: object) -> LineLink:
+        opened.append(LineLink("scale", url, noted, **{"timeout_s": 0.05, "act_timeout_s": 0.05, **settings}))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield make
+    for link in opened:
+        link.close()
+
+
+def echo(line: str) -> list[str]:
+    return [f"got {line}"]
+
+
+def test_a_question_is_answered_over_a_pseudo_terminal(
+    serve_pty: ServePty, links: Callable[..., LineLink], noted: Noted
+) -> None:
+    link = links(serve_pty(by_line(echo)).path)
+    assert link.query("I4") == "got I4"
+    assert noted.frames == [("scale", "tx", b"I4\r\n"), ("scale", "rx", b"got I4\r\n")]
+
+
+def test_a_question_is_answered_over_a_socket(serve_socket: ServeSocket, links: Callable[..., LineLink]) -> None:
+    server = serve_socket(by_line(echo, end=b"\n"))
+    link = links(f"socket://127.0.0.1:{server.port}", terminator=b"\n")
+    assert [link.query("a"), link.query("b")] == ["got a", "got b"]
+    assert server.connections == 1
+
+
+def test_a_line_in_two_pieces_is_one_line(serve_pty: ServePty, links: Callable[..., LineLink]) -> None:
+    far = serve_pty(lambda _: b"")
+    link = links(far.path)
+    link.send("S", GRANT)
+    far.say(b"S S   10")
+    assert link.read_line(0.0) is None
+    far.say(b"0.00 g\r\n")
+    assert link.read_line(1.0) == "S S   100.00 g"
+
+
+def test_what_came_unasked_is_read_off_before_a_question_and_kept_in_the_transcript(
+    serve_pty: ServePty, links: Callable[..., LineLink], noted: Noted
+) -> None:
+    far = serve_pty(by_line(echo))
+    link = links(far.path)
+    link.query("a")
+    far.say(b"S D 1.0 g\r\n")
+    assert link.query("b") == "got b"
+    assert ("scale", "rx", b"S D 1.0 g\r\n") in noted.frames
+
+
+def test_lines_that_answer_something_else_are_passed_over(serve_pty: ServePty, links: Callable[..., LineLink]) -> None:
+    link = links(serve_pty(by_line(lambda _: ["noise", "", "T S 1 g"])).path)
+    assert link.query("T", accepts=lambda line: line.startswith("T")) == "T S 1 g"
+
+
+def test_a_line_that_came_already_is_given_and_none_is_waited_for(
+    serve_pty: ServePty, links: Callable[..., LineLink]
+) -> None:
+    far = serve_pty(lambda _: b"")
+    link = links(far.path, timeout_s=1.0)
+    link.send("QRA 61 1", GRANT)
+    began_s = time.monotonic()
+    assert link.read_line_if_any() is None
+    assert time.monotonic() - began_s < 0.5
+    far.say(b"QRA 61 1 A\r\nnext\r\n")
+    assert [link.read_line_if_any(), link.read_line_if_any(), link.read_line_if_any()] == ["QRA 61 1 A", "next", None]
+
+
+def test_a_question_is_repeated_and_then_nobody_is_there(
+    serve_pty: ServePty, links: Callable[..., LineLink], noted: Noted
+) -> None:
+    far = serve_pty(lambda _: b"")
+    with pytest.raises(LinkError) as caught:
+        links(far.path).query("I4")
+    assert str(caught.value) == (
+        f"scale: nobody answers at {far.path} (3 tries of 0.05 s): "
+        "is the instrument on and the address right in the lab file?"
+    )
+    assert noted.sent() == [b"I4\r\n"] * 3
+
+
+def test_a_command_is_sent_once_whatever_happens(
+    serve_pty: ServePty, links: Callable[..., LineLink], noted: Noted
+) -> None:
+    with pytest.raises(LinkError, match=r"\(1 try of 0.05 s\)"):
+        links(serve_pty(lambda _: b"").path).act("T", GRANT)
+    assert noted.sent() == [b"T\r\n"]
+
+
+def test_a_reply_that_is_cut_is_no_reply(serve_pty: ServePty, links: Callable[..., LineLink]) -> None:
+    with pytest.raises(LinkError, match="nobody answers"):
+        links(serve_pty(lambda _: b"S S  10").path).query("S")
+
+
+def test_a_missing_port_is_told_with_its_path(tmp_path: Path, links: Callable[..., LineLink]) -> None:
+    with pytest.raises(LinkError, match=r"scale: .*/nothing cannot be opened .*No such file.*is the instrument on"):
+        links(str(tmp_path / "nothing")).query("I4")
+
+
+def test_nobody_listening_is_told(links: Callable[..., LineLink]) -> None:
+    with pytest.raises(LinkError, match=r"cannot be opened .*refused"):
+        links("socket://127.0.0.1:1").query("I4")
+
+
+def test_a_port_in_use_is_told(serve_pty: ServePty, links: Callable[..., LineLink]) -> None:
+    far = serve_pty(by_line(echo))
+    links(far.path).query("a")
+    with pytest.raises(LinkError, match="no other program using it"):
+        links(far.path).query("b")
+
+
+def test_a_pulled_cable_is_an_error_and_the_same_path_works_again(
+    tmp_path: Path, links: Callable[..., LineLink]
+) -> None:
+    first = FakePty(by_line(echo), tmp_path / "tty")
+    link = links(first.path)
+    link.query("a")
+    first.close()
+    with pytest.raises(LinkError):
+        link.query("b")
+    os.unlink(tmp_path / "tty")
+    second = FakePty(by_line(echo), tmp_path / "tty")
+    assert link.query("c") == "got c"
+    second.close()
+
+
+def test_a_socket_that_was_closed_is_opened_again(serve_socket: ServeSocket, links: Callable[..., LineLink]) -> None:
+    server = serve_socket(by_line(echo), close_after_reply=True)
+    link = links(f"socket://127.0.0.1:{server.port}")
+    assert [link.query("a"), link.query("b")] == ["got a", "got b"]
+    assert server.connections == 2
+
+
+def test_a_flood_without_a_line_end_is_no_line_protocol(
+    serve_socket: ServeSocket, links: Callable[..., LineLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.links.line.LONGEST", 100)
+    server = serve_socket(lambda _: b"x" * 200)
+    with pytest.raises(LinkError, match="without a line end"):
+        links(f"socket://127.0.0.1:{server.port}", timeout_s=1.0).query("a")

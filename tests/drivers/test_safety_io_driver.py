@@ -1,0 +1,155 @@
+"""The safety module, against frames of Modbus TCP."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from drivers.bus import Bus
+from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.errors import CommandDenied, LimitError, RefusedError, WrongInstrumentError
+from drivers.registry import build
+from drivers.safety_io import INPUT_SIGNALS, SafetyIO
+from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of
+
+
+class Module:
+    """The four tables of a module behind Modbus TCP frames."""
+
+    def __init__(self) -> None:
+        self.inputs = [True] * 5 + [False, True, True]
+        self.coils = [False] * 4
+        self.analogue = [251] * 8 + [0] * 16
+        self.holding = [0] * 5
+        self.expired = False
+        self.keeps = True
+        self.requests = 0
+
+    def answer(self, data: bytes) -> bytes:
+        self.requests += 1
+        head, unit, body = data[:4], data[6:7], data[7:]
+        function, address, word = struct.unpack(">BHH", body[:5])
+        reply = self.reply(function, address, word) or body[:5]
+        return head + struct.pack(">H", 1 + len(reply)) + unit + reply
+
+    def reply(self, function: int, address: int, word: int) -> bytes:
+        if function in (1, 2):
+            bits = (self.coils if function == 1 else self.inputs)[address : address + word]
+            return bytes([function, 1, sum(bit << i for i, bit in enumerate(bits))])
+        if function in (3, 4):
+            words = (self.holding if function == 3 else self.analogue)[address : address + word]
+            return bytes([function, 2 * word]) + struct.pack(f">{word}H", *words)
+        if function == 5:
+            if self.expired:
+                return bytes([0x85, 4])
+            self.coils[address] = self.inputs[5] = word == 0xFF00
+        if function == 6 and self.keeps:
+            self.holding[address] = word
+            self.holding[2] = 1 if self.holding[1] else 0
+        return b""
+
+
+@pytest.fixture
+def module() -> Module:
+    return Module()
+
+
+@pytest.fixture
+def safety(
+    module: Module,
+    serve_socket: Callable[..., FakeSocket],
+    gate: FakeGate,
+    clock: JumpClock,
+    noted: Noted,
+    bus: Bus,
+) -> SafetyIO:
+    server = serve_socket(module.answer)
+    address = f"modbus-tcp://127.0.0.1:{server.port}/1"
+    safety = build("safety-1", "safety-io", address, {"poll": 0.5}, gate, clock, noted, bus)
+    assert isinstance(safety, SafetyIO)
+    return safety
+
+
+def test_everything_is_read_in_one_go(safety: SafetyIO, module: Module) -> None:
+    reading = safety.read_now()
+    assert reading.inputs == (True, True, True, True, True, False, True, True)
+    assert [getattr(safety, name).get() for name in INPUT_SIGNALS] == [1, 1, 1, 1, 1, 0, 1, 1]
+    assert safety.ai1_degc.get() == 25.1
+    assert safety.watchdog.get() == "off"
+    assert safety.comm_ok.get() == 1
+    assert module.requests % 4 == 0
+
+
+def test_it_is_looked_at_as_often_as_the_lab_file_says(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
+    clock.sleep_until(JUMP_EPOCH_S + 1.9)
+    assert module.requests == 4 * 4
+    assert safety.age_s.get() == pytest.approx(0.4)
+
+
+def test_a_sensor_that_is_not_normal_has_no_value(safety: SafetyIO, module: Module) -> None:
+    module.analogue[16] = 1
+    safety.look()
+    assert math.isnan(safety.ai1_degc.get())
+
+
+def test_the_contactor_closes_with_leave_and_opens(
+    safety: SafetyIO, module: Module, clock: JumpClock, gate: FakeGate
+) -> None:
+    assert end_of(clock, safety.set("close-contactor")) is None
+    assert module.coils[0]
+    assert safety.read_now().contactor_closed
+    assert end_of(clock, safety.set("open-contactor")) is None
+    assert not module.coils[0]
+    assert [command.verb for command in gate.asked] == ["close-contactor", "open-contactor"]
+    assert clock.now() == JUMP_EPOCH_S
+
+
+def test_without_leave_the_contactor_stays_open(safety: SafetyIO, module: Module, gate: FakeGate) -> None:
+    gate.denied["close-contactor"] = "the door is open"
+    with pytest.raises(CommandDenied, match="the door is open"):
+        safety.close_contactor()
+    safety.look()
+    assert not module.coils[0]
+
+
+def test_a_module_that_refuses_is_quoted(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
+    module.expired = True
+    error = end_of(clock, safety.close_contactor())
+    assert isinstance(error, RefusedError)
+    assert "Modbus exception 4 (device failure)" in str(error)
+
+
+def test_the_watchdog_is_started_read_back_and_petted(
+    safety: SafetyIO, module: Module, clock: JumpClock, gate: FakeGate
+) -> None:
+    assert end_of(clock, safety.set("start-watchdog", timeout_s=1.5)) is None
+    assert module.holding[:3] == [1, 15, 1]
+    assert end_of(clock, safety.pet()) is None
+    assert module.holding[0] == 2
+    assert safety.read_now().watchdog_timeout_s == 1.5
+    assert [command.describe() for command in gate.asked] == ["start-watchdog 1.5 s"]
+
+
+def test_a_watchdog_time_that_is_not_kept_is_told(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
+    module.keeps = False
+    error = end_of(clock, safety.start_watchdog(1.0))
+    assert isinstance(error, WrongInstrumentError)
+    assert "set to 10 x 100 ms and holds 0" in str(error)
+
+
+def test_an_impossible_watchdog_time_is_told(safety: SafetyIO, clock: JumpClock) -> None:
+    assert isinstance(end_of(clock, safety.start_watchdog(0.01)), LimitError)
+
+
+def test_re_arming_writes_the_code_and_nothing_else_does(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
+    end_of(clock, safety.close_contactor())
+    assert module.holding[4] == 0
+    assert end_of(clock, safety.set("rearm")) is None
+    assert module.holding[4] == 0x5AFE
+
+
+def test_it_says_who_it_is(safety: SafetyIO) -> None:
+    assert safety.identify() == "safety module, watchdog off"

@@ -1,0 +1,186 @@
+"""The mover, against lines on a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from drivers.bus import Bus
+from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.errors import (
+    ActionFailedError,
+    CommandDenied,
+    LimitError,
+    RefusedError,
+    WrongInstrumentError,
+)
+from drivers.registry import build
+from drivers.text_mover import TextMover
+from tests.drivers.fakes import FakeGate, FakeSocket, Noted, by_line, end_of
+
+
+class Robot:
+    """A mover whose jobs take as long as they are told."""
+
+    def __init__(self, clock: JumpClock) -> None:
+        self.clock = clock
+        self.lines: list[str] = []
+        self.identity = "ID text-mover 1 SN-mover-1"
+        self.takes_s = 30.0
+        self.ends = "DONE"
+        self.started_s = 0.0
+        self.refuses: str | None = None
+
+    def respond(self, line: str) -> list[str]:
+        self.lines.append(line)
+        match line.split():
+            case ["ID?"]:
+                return [self.identity]
+            case ["JOB?", number]:
+                over = self.clock.now() >= self.started_s + self.takes_s
+                return [f"JOB {number} {self.ends if over else 'BUSY'}"]
+            case ["AT?", position]:
+                return [f"AT {position} {'V001' if position == 'vials/1' else '-'}"]
+            case ["DOOR?", furnace]:
+                return [f"DOOR {furnace} CLOSED"]
+            case ["STOP"]:
+                self.takes_s, self.ends = 0.0, "FAILED stopped"
+                return ["STOPPED"]
+        if self.refuses:
+            return [f"ERR {self.refuses}"]
+        self.started_s = self.clock.now()
+        return ["JOB 7"]
+
+
+@pytest.fixture
+def robot(clock: JumpClock) -> Robot:
+    return Robot(clock)
+
+
+@pytest.fixture
+def mover(
+    robot: Robot,
+    serve_socket: Callable[..., FakeSocket],
+    gate: FakeGate,
+    clock: JumpClock,
+    noted: Noted,
+    bus: Bus,
+) -> TextMover:
+    server = serve_socket(by_line(robot.respond, end=b"\n"))
+    mover = build("mover-1", "text-mover", f"socket://127.0.0.1:{server.port}", {}, gate, clock, noted, bus)
+    assert isinstance(mover, TextMover)
+    return mover
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "line", "asked"),
+    [
+        (
+            "move",
+            {"from_position": "crucibles/1", "to_position": "furnace-1/1"},
+            "MOVE crucibles/1 furnace-1/1",
+            "move crucibles/1 furnace-1/1",
+        ),
+        (
+            "pour",
+            {"from_position": "vials/1", "to_position": "crucibles/1"},
+            "POUR vials/1 crucibles/1 ALL",
+            "pour vials/1 crucibles/1",
+        ),
+        (
+            "pour",
+            {"from_position": "crucibles/1", "to_position": "holders/1", "mass_mg": 80},
+            "POUR crucibles/1 holders/1 80.00",
+            "pour crucibles/1 holders/1",
+        ),
+        ("clean", {"position": "vials/1"}, "CLEAN vials/1", "clean vials/1"),
+        ("head", {"doser": "doser-1", "number": 2}, "HEAD doser-1 2", "head doser-1 2"),
+        ("door", {"furnace": "furnace-1", "open": True}, "DOOR furnace-1 OPEN", "door-open furnace-1.door"),
+        ("door", {"furnace": "furnace-1", "open": False}, "DOOR furnace-1 CLOSE", "door-close furnace-1.door"),
+    ],
+)
+def test_a_job_is_asked_of_the_gate_sent_once_and_watched_to_its_end(
+    mover: TextMover,
+    robot: Robot,
+    clock: JumpClock,
+    gate: FakeGate,
+    verb: str,
+    arguments: dict[str, object],
+    line: str,
+    asked: str,
+) -> None:
+    assert end_of(clock, mover.set(verb, **arguments)) is None
+    assert robot.lines.count(line) == 1
+    assert [command.describe() for command in gate.asked] == [asked]
+    assert clock.now() == JUMP_EPOCH_S + 30
+    assert mover.job.get() == "done"
+
+
+def test_mixing_is_looked_at_rarely_until_it_should_be_over(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.takes_s = 600.0
+    mixing = mover.set("mix", position="mill-1/1", time_s=600.0, speed_rpm=300.0, method="ball-mill")
+    assert end_of(clock, mixing) is None
+    assert clock.now() == JUMP_EPOCH_S + 600
+    assert robot.lines.count("JOB? 7") == 10
+
+
+def test_a_failed_job_says_why(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.ends = "FAILED gripper lost it"
+    error = end_of(clock, mover.set("clean", position="vials/1"))
+    assert isinstance(error, ActionFailedError)
+    assert str(error) == "mover-1: CLEAN vials/1 failed: gripper lost it"
+    assert mover.job.get() == "failed: gripper lost it"
+
+
+def test_a_refusal_keeps_the_movers_words(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.refuses = "furnace door closed"
+    error = end_of(clock, mover.set("move", from_position="crucibles/1", to_position="furnace-1/1"))
+    assert isinstance(error, RefusedError)
+    assert str(error) == "mover-1: MOVE crucibles/1 furnace-1/1: the mover refused: furnace door closed"
+
+
+def test_a_job_that_never_ends_fails(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.takes_s = 1e9
+    error = end_of(clock, mover.set("clean", position="vials/1"))
+    assert "CLEAN vials/1 is not done after 600 s" in str(error)
+
+
+def test_what_is_no_position_reaches_neither_gate_nor_wire(mover: TextMover, gate: FakeGate) -> None:
+    with pytest.raises(LimitError, match=r"mover-1: 'furnace-1' is no position"):
+        mover.set("move", from_position="crucibles/1", to_position="furnace-1")
+    assert gate.asked == []
+
+
+def test_a_denied_door_stays_shut(mover: TextMover, robot: Robot, gate: FakeGate) -> None:
+    gate.denied["door-open"] = "f1.over is 612 degC, limit 60 degC"
+    with pytest.raises(CommandDenied, match=r"mover-1: door-open furnace-1\.door was denied: f1.over is 612"):
+        mover.set("door", furnace="furnace-1", open=True)
+    mover.look()
+    assert set(robot.lines) == {"ID?"}
+
+
+def test_positions_and_doors_can_be_asked_for(mover: TextMover, clock: JumpClock) -> None:
+    assert mover.labware_at("vials/1") == "V001"
+    assert mover.labware_at("vials/2") is None
+    assert mover.door_state("furnace-1") == "closed"
+    assert end_of(clock, mover.set("look-at", position="vials/1")) is None
+    assert mover.labware.get() == "V001"
+    assert end_of(clock, mover.set("look-at", position="vials/2")) is None
+    assert mover.labware.get() == ""
+
+
+def test_stopping_stands_still_and_fails_the_job(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    status = mover.set("clean", position="vials/1")
+    clock.sleep_until(clock.now() + 5)
+    mover.stop(success=True)
+    assert "STOP" not in robot.lines
+    mover.stop()
+    assert "failed: stopped" in str(end_of(clock, status))
+
+
+def test_it_says_who_it_is(mover: TextMover, robot: Robot) -> None:
+    assert mover.identify() == "text mover SN-mover-1"
+    robot.identity = "Connected: Universal Robots Dashboard Server"
+    with pytest.raises(WrongInstrumentError, match=r"mover-1: socket://127.0.0.1:\d+ is no text mover"):
+        mover.identify()

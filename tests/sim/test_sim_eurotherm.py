@@ -1,0 +1,139 @@
+"""The simulated 3216P register by register."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sim.instruments.eurotherm_3216p import Eurotherm3216P
+from sim.plant import Plant
+from sim.wire.modbus_pdu import IllegalAddress, IllegalValue
+
+Wait = Callable[[float], None]
+
+
+@pytest.fixture
+def controller(plant: Plant) -> Eurotherm3216P:
+    return Eurotherm3216P("furnace-1", plant, plant.furnaces["furnace-1"], unit=3, instrument_type=0xF3)
+
+
+def read(controller: Eurotherm3216P, address: int) -> int:
+    return controller.read_holding(address, 1)[0]
+
+
+def write(controller: Eurotherm3216P, address: int, value: int) -> None:
+    controller.write_holding(address, [value], single=True)
+
+
+def load(controller: Eurotherm3216P, *segments: tuple[int, int, int]) -> None:
+    """Segments as (dwell min, target degC, ramp x10), the rest at the last target."""
+    rest = ((0, segments[-1][1], 0),) * (8 - len(segments))
+    words = [word for segment in (*segments, *rest) for word in segment]
+    controller.write_holding(1280, words, single=False)
+
+
+def test_it_identifies_itself(controller: Eurotherm3216P) -> None:
+    assert [read(controller, a) for a in (122, 131, 516, 525)] == [0xF3, 3, 0, 0]
+
+
+def test_a_cold_furnace_reads_room_temperature_and_no_output(controller: Eurotherm3216P) -> None:
+    assert controller.read_holding(1, 5) == [22, 0, 0, 0, 0]
+
+
+def test_the_furnace_goes_to_the_setpoint(controller: Eurotherm3216P, wait: Wait) -> None:
+    write(controller, 2, 400)
+    wait(3 * 3600.0)
+    reading, target, _, output, working = controller.read_holding(1, 5)
+    assert reading == pytest.approx(400, abs=2)
+    assert (target, working) == (400, 400)
+    assert 5 < output < 50
+
+
+def test_setpoint_1_and_the_target_are_one(controller: Eurotherm3216P) -> None:
+    write(controller, 24, 150)
+    assert read(controller, 2) == 150
+
+
+def test_a_programme_runs_to_its_end_and_stays_there(controller: Eurotherm3216P, wait: Wait) -> None:
+    load(controller, (30, 222, 100))
+    write(controller, 328, 1)
+    write(controller, 23, 1)
+    wait(600.0)
+    assert read(controller, 23) == 1
+    assert read(controller, 75) & 1 << 13
+    assert read(controller, 5) == pytest.approx(122, abs=2)
+    wait(620.0 + 1800.0)
+    assert read(controller, 23) == 3
+    assert not read(controller, 75) & 1 << 13
+    assert read(controller, 5) == 222
+    assert read(controller, 1) == pytest.approx(222, abs=4)
+
+
+def test_programme_registers_read_back_and_are_locked_while_it_runs(controller: Eurotherm3216P) -> None:
+    load(controller, (30, 222, 100), (0, 50, 25))
+    assert controller.read_holding(1280, 6) == [30, 222, 100, 0, 50, 25]
+    write(controller, 23, 1)
+    with pytest.raises(IllegalValue):
+        write(controller, 1281, 900)
+
+
+def test_hours_are_dwell_units_too(controller: Eurotherm3216P, wait: Wait) -> None:
+    load(controller, (1, 30, 0))
+    write(controller, 321, 0)
+    write(controller, 23, 1)
+    wait(3500.0)
+    assert read(controller, 23) == 1
+    wait(200.0)
+    assert read(controller, 23) == 3
+
+
+def test_ramps_are_followed_and_hardly_overshot(controller: Eurotherm3216P, plant: Plant, wait: Wait) -> None:
+    load(controller, (60, 1000, 50))
+    write(controller, 23, 1)
+    hottest, worst = 0.0, 0.0
+    for _ in range(240):
+        wait(60.0)
+        reading, *_, working = controller.read_holding(1, 5)
+        hottest = max(hottest, reading)
+        worst = max(worst, abs(reading - working))
+    assert hottest < 1012
+    assert worst < 15
+
+
+def test_a_broken_sensor_shows_in_the_status_and_stops_the_heating(controller: Eurotherm3216P, wait: Wait) -> None:
+    write(controller, 2, 400)
+    wait(3600.0)
+    controller.sensor_broken = True
+    assert read(controller, 75) & (1 << 5 | 1 << 10) == (1 << 5 | 1 << 10)
+    assert read(controller, 258) == 1
+    assert read(controller, 1) > 1300
+    wait(60.0)
+    assert read(controller, 4) == 0
+
+
+def test_configuration_mode_stops_control(controller: Eurotherm3216P, plant: Plant, wait: Wait) -> None:
+    write(controller, 2, 400)
+    write(controller, 199, 2)
+    wait(3600.0)
+    assert read(controller, 1) == 22
+    assert "furnace-1 instrument mode 2" in [what for _, what in plant.log]
+
+
+@pytest.mark.parametrize(("address", "value"), [(1, 5), (131, 7), (2, 5000), (23, 3), (23, 9), (400, 1), (328, 8)])
+def test_single_writes_of_nonsense_are_refused(controller: Eurotherm3216P, address: int, value: int) -> None:
+    with pytest.raises(IllegalValue):
+        write(controller, address, value)
+
+
+def test_block_writes_skip_what_is_not_configured_and_stop_at_what_is_read_only(controller: Eurotherm3216P) -> None:
+    controller.write_holding(400, [1, 2, 3], single=False)
+    with pytest.raises(IllegalValue):
+        controller.write_holding(2, [300, 0, 50, 60], single=False)
+    assert read(controller, 2) == 300
+
+
+def test_addresses_beyond_the_map_do_not_exist(controller: Eurotherm3216P) -> None:
+    assert controller.read_holding(400, 2) == [0, 0]
+    with pytest.raises(IllegalAddress):
+        controller.read_holding(20000, 1)
+    with pytest.raises(IllegalAddress):
+        controller.read_coils(0, 1)
