@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -93,10 +94,17 @@ def parse_constraint(text: str) -> tuple[str, Sense, float]:
     sense: Sense = "<=" if match["sense"] == "<=" else ">="
     if unit:
         return match["name"], sense, parse_quantity(match["bound"], unit)
+    return match["name"], sense, _fraction(match["bound"], text, match["name"])
+
+
+def _fraction(bound: str, text: str, name: str) -> float:
     try:
-        return match["name"], sense, float(match["bound"])
+        value = float(bound)
     except ValueError:
-        raise ValueError(f"{text!r}: {match['name']} is a fraction, write a number between 0 and 1") from None
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{text!r}: {name} is a fraction, write a number between 0 and 1")
+    return value
 
 
 def load_campaign(path: Path) -> CampaignFile:

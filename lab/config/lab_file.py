@@ -96,7 +96,7 @@ class DeviceFile(FileModel):
         missing = [name for name in _REQUIRED.get(self.driver, ()) if self._lacks(name)]
         if missing:
             seen = f"{missing[0]} is" if len(missing) == 1 else f"{', '.join(missing)} are"
-            raise ValueError(f"{seen} missing, a {self.driver} needs that and there is no default: add it")
+            raise ValueError(f"{seen} missing, driver {self.driver} needs that and there is no default: add it")
         return self
 
     def _lacks(self, name: str) -> bool:

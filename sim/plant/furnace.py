@@ -216,11 +216,11 @@ class BoxFurnace:
         times = (self._history_start + np.arange(len(self._history), dtype=np.float64)) * HISTORY_S
         return times, np.array(self._history, dtype=np.float64)
 
-    def forget_history(self) -> None:
-        """Keep only the last recorded point, where the next history starts."""
-        if self._history:
-            self._history_start += len(self._history) - 1
-            del self._history[:-1]
+    def forget_history(self, before_s: float) -> None:
+        """Drop what was recorded before lab time `before_s`, a recorded time, where the next history starts."""
+        count = int(before_s // HISTORY_S) - self._history_start
+        self._history_start += count
+        del self._history[:count]
 
     def stop_recording(self) -> None:
         """Keep no more history."""

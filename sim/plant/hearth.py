@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.chemistry import GRID_S as BLOCK_S
 from sim.chemistry import Truth, fire_batch
 from sim.plant.draws import draw
 from sim.plant.furnace import HISTORY_S, ROOM_DEGC, BoxFurnace
@@ -40,6 +41,7 @@ class Hearth(Place):
 
     def take(self, number: int) -> Labware:
         """Give a crucible out, which cools on the bench."""
+        self._fire_rest(number)
         labware = super().take(number)
         hot_degc = ROOM_DEGC + (self.furnace.load_degc - ROOM_DEGC) * float(self._gradient[number - 1])
         times_s = [labware.since_s, labware.since_s + QUENCH_S]
@@ -49,9 +51,14 @@ class Hearth(Place):
         return labware
 
     def live(self, labware: Labware, now_s: float) -> None:
-        """Fire everything that stands in the furnace up to now, all at once because that costs least."""
+        """Fire everything that stands in the furnace, all at once because that costs least.
+
+        Whole blocks of the chemistry's grid only, so that the powder does not depend on when somebody asked.
+        """
         self.furnace.advance(now_s)
         times_s, load_degc = self.furnace.history()
+        whole = times_s <= times_s[-1] // BLOCK_S * BLOCK_S if len(times_s) else times_s > 0
+        times_s, load_degc = times_s[whole], load_degc[whole]
         if len(times_s) < 2:
             return
         above = np.stack([self._felt(number, times_s, load_degc) for number in self.holds])
@@ -61,7 +68,16 @@ class Hearth(Place):
         for crucible, powder in zip(crucibles, fired, strict=True):
             crucible.powder = powder
             crucible.since_s = float(times_s[-1])
-        self.furnace.forget_history()
+        self.furnace.forget_history(float(times_s[-1]))
+
+    def _fire_rest(self, number: int) -> None:
+        """Fire one crucible through the block that has begun; the others go through it whole, later."""
+        crucible = self.holds[number]
+        times_s, load_degc = self.furnace.history()
+        if len(times_s) >= 2:
+            felt = ROOM_DEGC + self._felt(number, times_s, load_degc)
+            crucible.powder = fire_batch([crucible.powder], times_s, felt, self._atmosphere, self._truth)[0]
+            crucible.since_s = float(times_s[-1])
 
     def _felt(self, number: int, times_s: NDArray[np.float64], load_degc: NDArray[np.float64]) -> NDArray[np.float64]:
         """Degrees above room that the crucible at a position felt; none before it was put in."""

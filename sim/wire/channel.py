@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,33 @@ BITS_PER_BYTE = 10
 FULL_RETRY_S = 0.005
 """Wall time after which a full line is tried again."""
 
+ARRIVAL_S = 0.2
+"""Wall time that the kernel is given to carry an unasked line through a pseudo-terminal."""
+
 
 class Channel:
     """A non-blocking file descriptor with a queue in front of it."""
 
-    def __init__(self, descriptor: int, wake: Callable[[], None], pace_baud: float | None = None) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        wake: Callable[[], None],
+        pace_baud: float | None = None,
+        far_side: int | None = None,
+        server: threading.Thread | None = None,
+    ) -> None:
+        """Take over a descriptor.
+
+        Args:
+            descriptor: Open and non-blocking.
+            wake: Called when bytes are left to be written.
+            pace_baud: Bits per second of the line that is imitated, in wall time.
+            far_side: The other end of a pseudo-terminal.
+            server: The thread that answers requests; what it sends is waited for by whoever asked.
+        """
         self.descriptor = descriptor
+        self._far_side = far_side
+        self._server = server
         self._wake = wake
         self._byte_s = BITS_PER_BYTE / pace_baud if pace_baud else 0.0
         self._waiting = bytearray()
@@ -43,6 +65,10 @@ class Channel:
             self._waiting += data
         if self.flush() is not None:
             self._wake()
+        elif self._far_side is not None and threading.current_thread() is not self._server:
+            # A pseudo-terminal carries bytes on later, by a worker of the kernel. Lab time must not go on
+            # before an unasked line is there for whoever looks at this instant.
+            select.select([self._far_side], [], [], ARRIVAL_S)
 
     def flush(self) -> float | None:
         """Write what is due; give the wall seconds to wait for the rest, or None where there is none."""

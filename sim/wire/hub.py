@@ -62,7 +62,7 @@ class Hub:
         symlink.symlink_to(os.ttyname(far))
         self._far_sides.append(far)
         self._symlinks.append(symlink)
-        self._open(near, open_receiver, pace_baud)
+        self._open(near, open_receiver, pace_baud, far)
         return symlink
 
     def add_port(self, port: int, open_receiver: OpenReceiver) -> int:
@@ -119,9 +119,11 @@ class Hub:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open(connection.detach(), open_receiver, None)
 
-    def _open(self, descriptor: int, open_receiver: OpenReceiver, pace_baud: float | None) -> None:
+    def _open(
+        self, descriptor: int, open_receiver: OpenReceiver, pace_baud: float | None, far_side: int | None = None
+    ) -> None:
         os.set_blocking(descriptor, False)
-        channel = Channel(descriptor, self._wake, pace_baud)
+        channel = Channel(descriptor, self._wake, pace_baud, far_side, self._thread)
         receiver = open_receiver(channel.send)
 
         def read() -> None:

@@ -54,8 +54,9 @@ def test_a_file_is_read_into_its_model(write: Write) -> None:
     ],
 )
 def test_scalars_mean_what_yaml_1_2_says(write: Write, text: str, value: object) -> None:
-    assert load_yaml(write(f"key: {text}\n"))["key"] == value
-    assert type(value)(load_yaml(write(f"key: {text}\n"))["key"]) == value
+    read = load_yaml(write(f"key: {text}\n"))["key"]
+    assert read == value
+    assert isinstance(read, str) == isinstance(value, str)
 
 
 def test_on_is_a_key_like_any_other(write: Write) -> None:
@@ -181,4 +182,4 @@ def test_the_line_of_a_value_is_that_of_its_key_or_list_item(write: Write) -> No
 def test_a_model_is_frozen(write: Write) -> None:
     oven = load_model(write("limit: 5 degC\n"), Oven)
     with pytest.raises(ValueError, match="frozen"):
-        oven.limit = 2000.0  # type: ignore[misc]
+        oven.limit = 2000.0

@@ -8,9 +8,9 @@ from protocols.recipe import Cool, Dwell, Firing, Mixing, PrecursorAmount, Ramp,
 
 def test_a_recipe_is_frozen_and_hashable_parts_stay_as_planned(recipe: Recipe) -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        recipe.mass_tolerance_mg = 5.0  # type: ignore[misc]
+        recipe.mass_tolerance_mg = 5.0
     with pytest.raises(ValidationError, match="frozen"):
-        recipe.firings[0].atmosphere = "argon"  # type: ignore[misc]
+        recipe.firings[0].atmosphere = "argon"
 
 
 def test_json_gives_back_an_equal_recipe(recipe: Recipe) -> None:

@@ -148,6 +148,7 @@ recipes = st.builds(
 @given(recipes)
 @settings(
     max_examples=15,
+    derandomize=True,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -167,7 +167,7 @@ def test_history_has_absolute_minutes_and_goes_on_after_it_was_read() -> None:
     times_s, first_degc = box.history()
     assert times_s[0] == START_S
     assert set(times_s % 60.0) == {0.0}
-    box.forget_history()
+    box.forget_history(float(times_s[-1]))
     box.advance(START_S + 1205.0)
     times_s, then_degc = box.history()
     assert then_degc[0] == first_degc[-1]

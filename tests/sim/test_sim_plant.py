@@ -210,6 +210,8 @@ def test_history_does_not_depend_on_who_looked(clock: JumpClock, truth: Truth) -
         for _ in range(looks):
             clock.sleep_until(clock.now() + 4 * 3600.0 / looks)
             controller.read_holding(1, 5)
+            # A checker that looks at the powder fires it up to then.
+            plant.labware_at("furnace-1/1")
         plant.set_door("furnace-1", DoorState.OPEN)
         plant.move("furnace-1/1", "crucibles/1")
         outcomes.append(plant.labware_at("crucibles/1"))

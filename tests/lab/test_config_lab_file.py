@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.config.inventory_file import InventoryFile
+from lab.config.lab_file import DEFAULT_PROGRAM, load_lab, packaged_lab, programs_of
+from protocols.documents import DocumentError
+from tests.lab.conftest import LabFolder
+
+
+def faults_of(path: Path) -> list[tuple[int | None, str]]:
+    with pytest.raises(DocumentError) as caught:
+        load_lab(path)
+    return [(fault.line, fault.message) for fault in caught.value.faults]
+
+
+def test_the_packaged_lab_is_consistent_and_simulated() -> None:
+    lab = load_lab(packaged_lab())
+    assert lab.name == "powder-1"
+    assert lab.simulated
+    assert lab.real_devices == []
+    assert list(lab.furnaces) == ["furnace-1", "furnace-2"]
+    assert lab.devices["furnace-1"].limits.setpoint == 1100.0
+    assert lab.devices["furnace-1"].limits.ramp == 10.0
+    assert lab.devices["doser-1"].limits.mass == 2000.0
+    assert lab.devices["safety-1"].watchdog == 1.0
+    assert lab.only(("text-mover",)) == "mover-1"
+    assert lab.interlocks_path == packaged_lab().with_name("interlocks.yaml")
+
+
+def test_one_simulated_instrument_makes_the_lab_simulated_and_names_the_real_ones(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "modbus-rtu:sim/furnace-1/1", "modbus-rtu:/dev/ttyS0/1")
+    lab_folder.change("lab.yaml", "socket://sim:7101", "socket://127.0.0.1:7101")
+    lab = lab_folder.load()
+    assert lab.simulated
+    assert lab.real_devices == ["furnace-1", "mover-1"]
+
+
+def test_a_lot_is_found_on_its_dosing_head(lab_folder: LabFolder) -> None:
+    lab = lab_folder.load()
+    assert lab.head_of("TiO2-lot3") == ("doser-1", 2)
+    assert lab.head_of("TiO2-lot9") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "missing"),
+    [
+        ("    limits: {mass: 2 g}\n", "", "limits.mass is missing, driver quantos needs that and there is no default"),
+        (", wavelength: CuKa", "", "wavelength is missing, driver aeris needs that"),
+        (':5020/1", watchdog: 1 s', ':5020/1"', "watchdog is missing, driver safety-io needs that"),
+    ],
+)
+def test_limits_and_the_like_have_no_default(lab_folder: LabFolder, old: str, new: str, missing: str) -> None:
+    ((line, message),) = faults_of(lab_folder.change("lab.yaml", old, new))
+    assert missing in message
+    name = message.split(":")[0].removeprefix("devices.")
+    assert line == lab_folder.line_of("lab.yaml", f"  {name}:")
+
+
+def test_everything_that_a_furnace_lacks_is_named_at_once(lab_folder: LabFolder) -> None:
+    watched = "    watched_by: safety-1"
+    furnace = f"{{setpoint: 1100 degC, ramp: 10 degC/min}}\n    slots: 8\n    atmospheres: [air]\n{watched}"
+    path = lab_folder.change("lab.yaml", furnace, f"{{ramp: 10 degC/min}}\n{watched}")
+    assert faults_of(path) == [
+        (
+            lab_folder.line_of("lab.yaml", "furnace-1:"),
+            "devices.furnace-1: limits.setpoint, slots, atmospheres are missing, driver eurotherm-3216p needs that "
+            "and there is no default: add it",
+        )
+    ]
+
+
+def test_faults_of_several_devices_come_together_each_with_its_line(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "{mass: 2 g}", "{mass: 2}")
+    lab_folder.change("lab.yaml", "driver: text-mover", "driver: text-moover")
+    path = lab_folder.change("lab.yaml", "socket://sim:7702", "sim/xrd")
+    faults = faults_of(path)
+    assert len(faults) == 3
+    assert (lab_folder.line_of("lab.yaml", "{mass: 2}"), "devices.doser-1.limits.mass: 2 is no quantity") in [
+        (line, message.partition(": write")[0]) for line, message in faults
+    ]
+    assert any("no driver is named 'text-moover': there are eurotherm-3216p, quantos" in m for _, m in faults)
+    assert lab_folder.line_of("lab.yaml", "sim/xrd") in {line for line, message in faults if "no known form" in message}
+
+
+def test_an_unknown_key_of_a_device_names_the_nearest(lab_folder: LabFolder) -> None:
+    path = lab_folder.change("lab.yaml", "heads: {1:", "haeds: {1:")
+    assert (lab_folder.line_of("lab.yaml", "haeds"), "devices.doser-1: unknown key 'haeds': did you mean 'heads'?") in (
+        faults_of(path)
+    )
+
+
+def test_a_ramp_limit_of_5_degc_per_min_is_not_moved_by_the_offset(lab_folder: LabFolder) -> None:
+    old = 'furnace-1/1"\n    baud: 19200\n    limits: {setpoint: 1100 degC, ramp: 10 degC/min}'
+    lab_folder.change("lab.yaml", old, old.replace("10 degC/min", "5 K/min").replace("1100 degC", "1373.15 K"))
+    limits = lab_folder.load().devices["furnace-1"].limits
+    assert (limits.setpoint, limits.ramp) == (1100.0, 5.0)
+
+
+def test_stations_name_devices_of_the_right_kind(lab_folder: LabFolder) -> None:
+    path = lab_folder.change("lab.yaml", "heat: [furnace-1, furnace-2]", "heat: [furnace-1, furnace-9, doser-1]")
+    line = lab_folder.line_of("lab.yaml", "heat:")
+    found = faults_of(path)
+    assert [fault[0] for fault in found] == [line, line]
+    assert "no device is named 'furnace-9': there are furnace-1, furnace-2" in found[0][1]
+    assert "doser-1 is a quantos, and this station needs a eurotherm-3216p" in found[1][1]
+
+
+def test_a_lab_has_exactly_one_mover(lab_folder: LabFolder) -> None:
+    path = lab_folder.change(
+        "lab.yaml", "  xrd-1:", '  mover-2: {driver: text-mover, address: "socket://sim:7105"}\n  xrd-1:'
+    )
+    assert "found 2 movers, and a lab needs exactly one device with driver text-mover" in faults_of(path)[0][1]
+
+
+def test_a_furnace_is_watched_by_a_safety_module_only(lab_folder: LabFolder) -> None:
+    path = lab_folder.change("lab.yaml", "watched_by: safety-2", "watched_by: doser-1")
+    assert faults_of(path) == [
+        (
+            lab_folder.line_of("lab.yaml", "watched_by: doser-1"),
+            "devices.furnace-2.watched_by: 'doser-1' is no safety-io device of this lab",
+        )
+    ]
+
+
+def test_a_head_holds_a_lot_of_the_inventory(lab_folder: LabFolder) -> None:
+    path = lab_folder.change("lab.yaml", "2: TiO2-lot3", "2: TiO2-lot9")
+    ((line, message),) = faults_of(path)
+    assert line == lab_folder.line_of("lab.yaml", "TiO2-lot9")
+    assert "lot 'TiO2-lot9' is not in inventory.yaml: there are BaCO3-lot7, TiO2-lot3" in message
+
+
+def test_faults_of_the_inventory_carry_its_name_and_line(lab_folder: LabFolder) -> None:
+    lab_folder.change("inventory.yaml", "assay: 0.95", "assay: 95")
+    with pytest.raises(DocumentError) as caught:
+        lab_folder.load()
+    (fault,) = caught.value.faults
+    assert fault.file == str(lab_folder.path("inventory.yaml"))
+    assert fault.line == lab_folder.line_of("inventory.yaml", "BaO2-lot2")
+    assert fault.message == "lots.BaO2-lot2.assay: is 95, and must be 1 or less"
+
+
+def test_a_missing_inventory_is_told_with_its_path(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "inventory: inventory.yaml", "inventory: store.yaml")
+    with pytest.raises(DocumentError, match=r"store\.yaml: cannot be read"):
+        lab_folder.load()
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "", "two words"])
+def test_a_labs_name_can_name_a_lock(lab_folder: LabFolder, name: str) -> None:
+    path = lab_folder.change("lab.yaml", "name: powder-1", f"name: '{name}'")
+    assert faults_of(path)[0][0] == lab_folder.line_of("lab.yaml", "name:")
+
+
+def test_programmes_are_those_of_the_file_or_the_one_that_is_stored_by_default(lab_folder: LabFolder) -> None:
+    assert programs_of(lab_folder.load().devices["xrd-1"]) == {DEFAULT_PROGRAM: (10.0, 80.0, 480.0)}
+    lab_folder.change(
+        "lab.yaml", "wavelength: CuKa", "wavelength: CuKa, programs: {slow: {from: 5 deg, to: 90 deg, time: 1 h}}"
+    )
+    assert programs_of(lab_folder.load().devices["xrd-1"]) == {"slow": (5.0, 90.0, 3600.0)}
+
+
+def test_a_lot_is_meant_by_its_name_or_by_a_formula_that_it_alone_has() -> None:
+    lots = {
+        "TiO2-lot3": {"formula": "TiO2", "mass": "100 g"},
+        "BaCO3-lot7": {"formula": "BaCO3", "mass": "100 g"},
+        "BaCO3-lot8": {"formula": "BaCO3", "mass": "100 g"},
+    }
+    inventory = InventoryFile.model_validate({"lots": lots, "vials": 1, "crucibles": 1, "holders": 1})
+    assert inventory.lot_named("BaCO3-lot8") == "BaCO3-lot8"
+    assert inventory.lot_named("TiO2") == "TiO2-lot3"
+    with pytest.raises(ValueError, match="'BaCO3' fits the lots BaCO3-lot7, BaCO3-lot8: name one of them"):
+        inventory.lot_named("BaCO3")
+    with pytest.raises(ValueError, match="'BaO' is not in the inventory: there are TiO2-lot3, BaCO3-lot7"):
+        inventory.lot_named("BaO")
+    assert inventory.lots["TiO2-lot3"].mass == 100_000.0
+    assert inventory.lots["TiO2-lot3"].grain == 2.0
