@@ -67,7 +67,7 @@ class Aeris(Instrument):
         Raises:
             LimitError: For a slot, name or programme that cannot be.
             BusyError: When a file of that sample exists already, or another sample is being measured.
-            CommandDenied: When the gate refuses.
+            CommandDeniedError: When the gate refuses.
         """
         if slot not in SLOTS:
             raise LimitError(f"{self.name}: slot {slot} requested, the belt has 2 to 6")

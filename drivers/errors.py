@@ -1,13 +1,13 @@
 """What can go wrong at an instrument; every text is one sentence for the operator."""
 
-from drivers.gate import CommandDenied, DriverError
+from drivers.gate import CommandDeniedError, DriverError
 
 __all__ = [
     "ActionFailedError",
     "BadAddressError",
     "BusyError",
     "CodecError",
-    "CommandDenied",
+    "CommandDeniedError",
     "DriverError",
     "LimitError",
     "LinkError",

@@ -89,7 +89,7 @@ class Eurotherm3216P(Instrument):
 
         Raises:
             LimitError: Above the limits for setpoint or ramp, or with too many steps.
-            CommandDenied: When the gate refuses.
+            CommandDeniedError: When the gate refuses.
             BusyError: While another programme is running.
         """
         program = FurnaceProgram(tuple(step if isinstance(step, Step) else Step(*map(float, step)) for step in steps))
@@ -111,7 +111,7 @@ class Eurotherm3216P(Instrument):
 
         Raises:
             LimitError: Above the limit for setpoint.
-            CommandDenied: When the gate refuses.
+            CommandDeniedError: When the gate refuses.
         """
         self._check_setpoint(degc)
         grant = self._authorize("set-setpoint", float(degc), "degC")

@@ -18,7 +18,7 @@ class DriverError(Exception):
     """Something a driver cannot do; the text is one sentence for the operator."""
 
 
-class CommandDenied(DriverError):
+class CommandDeniedError(DriverError):
     """The gate refused a command."""
 
     def __init__(self, command: Command, reasons: tuple[str, ...]) -> None:
@@ -100,10 +100,10 @@ def authorize(gate: Gate, command: Command) -> Granted:
     """Ask the gate on behalf of the current requester.
 
     Raises:
-        CommandDenied: With the reasons of the gate.
+        CommandDeniedError: With the reasons of the gate.
     """
     requester = _requester.get()
     answer = gate.request(command, requester.lease, requester.actor)
     if isinstance(answer, Denied):
-        raise CommandDenied(command, answer.reasons)
+        raise CommandDeniedError(command, answer.reasons)
     return answer

@@ -66,7 +66,7 @@ class Instrument(Device):
         Raises:
             UnknownVerbError: For a verb or argument that there is not.
             LimitError: When more is asked than the limits allow.
-            CommandDenied: When the gate refuses.
+            CommandDeniedError: When the gate refuses.
         """
         if verb not in self.VERBS:
             raise UnknownVerbError(f"{self.name}: there is no verb {verb!r}; there are {', '.join(self.verbs)}")

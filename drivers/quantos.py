@@ -92,7 +92,7 @@ class QuantosDoser(Instrument):
 
         Raises:
             LimitError: When the mass is above the limit, or Quantos cannot hold the tolerance.
-            CommandDenied: When the gate refuses.
+            CommandDeniedError: When the gate refuses.
         """
         settings = self._encode(mass_mg, tolerance_mg, sample_id)
         grant = self._authorize("dose", float(mass_mg), "mg", subject=sample_id)

@@ -67,7 +67,7 @@ class SafetyIO(Instrument):
         """Let the furnace heat.
 
         Raises:
-            CommandDenied: When the gate refuses.
+            CommandDeniedError: When the gate refuses.
         """
         grant = self._authorize("close-contactor")
         return self._begin("close-contactor", self._set_contactor(True, grant))

@@ -37,7 +37,7 @@ class ActionStatus:
         """Whether the action has ended well."""
         return self._done and self._exception is None
 
-    def exception(self, timeout: float | None = 0.0) -> BaseException | None:  # noqa: ARG002 - Bluesky's signature
+    def exception(self, timeout: float | None = 0.0) -> BaseException | None:
         """Why the action failed, or None."""
         return self._exception
 

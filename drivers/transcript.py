@@ -72,7 +72,8 @@ class TranscriptWriter:
     def __init__(self, path: Path, clock: Clock, links: Mapping[str, tuple[str, str]] | None = None) -> None:
         """Open a new transcript; `links` gives driver and address of each link, for whoever replays it."""
         self._clock = clock
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may flush while this thread is writing.
+        self._lock = threading.RLock()
         self._file = path.open("a", encoding="utf-8")
         if links is not None:
             known = {name: {"model": model, "address": address} for name, (model, address) in links.items()}

@@ -92,6 +92,11 @@ class OpenLab:
     _transcript: Transcript
     _wires: Wires | None
 
+    def keep(self) -> None:
+        """Hand what was recorded so far to the operating system."""
+        if isinstance(self._transcript, TranscriptWriter):
+            self._transcript.flush()
+
     def close(self) -> None:
         """Leave everything cold, end all threads, bring all records to the disk."""
         self.monitor.close()

@@ -7,7 +7,10 @@ importing Ax costs seconds, so the worker begins with that while the instruments
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -36,7 +39,10 @@ class Compute:
         logging.getLogger("distributed").setLevel(logging.ERROR)
         self._cluster = None
         if scheduler is None:
-            self._cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None)
+            with _children_ignore_interrupts():
+                self._cluster = LocalCluster(
+                    n_workers=1, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+                )
         self._client = Client(scheduler or self._cluster)
         self._warm = self._client.submit(_import_ax, pure=False) if planning else None
 
@@ -95,6 +101,23 @@ class RemoteAnalyst:
         )
         found: Characterization = _result(future, f"analysing {pattern.name}")
         return found
+
+
+@contextmanager
+def _children_ignore_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: what an interrupt means is for the lab to decide.
+
+    A signal that is ignored stays ignored in a process that is started meanwhile. (A blocked one does not:
+    multiprocessing unblocks it.) Only the main thread may say so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _result(future: Any, what: str) -> Any:

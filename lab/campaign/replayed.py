@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratc
     Args:
         data: Data folder of the run.
         lab: The lab that it ran on.
-        terms: What the campaign asked for.
+        terms: What the campaign asked for; all recipes that the run made are made again.
         analyst: Analyses the patterns again.
         scratch: An empty folder for the replay's own records.
     """
@@ -46,9 +46,10 @@ def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratc
     clock = make_clock("jump", simulated=True)
     wires = recorded_wires(lab, data / "transcript.jsonl", clock, scratch / "raw")
     opened = open_lab(lab, scratch, Choices(), wires=wires, clock=clock)
-    planner = GivenRecipes([Recipe.model_validate(e["recipe"]) for e in _of(entries, "suggested")], "replay")
+    recipes = [Recipe.model_validate(entry["recipe"]) for entry in _of(entries, "suggested")]
+    planner = GivenRecipes(recipes, "replay")
     CampaignLoop(
-        terms,
+        replace(terms, samples=len(recipes)),
         planner,
         analyst,
         opened.bench,
@@ -60,7 +61,6 @@ def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratc
     ).run()
     opened.close()
     recorded = [_observation(entry) for entry in _of(entries, "observed")]
-    print(wires.mismatches)
     return Playback(recorded, planner.observations, len(wires.mismatches))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from lab.campaign.problem import precursor_lot, problem_of
 from lab.campaign.summary import Account, front_names, summarize
 from lab.config.campaign_file import OBJECTIVE_UNITS, CampaignFile, load_campaign
 from lab.config.lab_file import LabConfig
+from lab.errors import UsageError
 from lab.records.lock import hold_lab
 from lab.startup import Choices, OpenLab, open_lab, refuse_real
 from planner.types import Goal, Problem
@@ -121,20 +121,19 @@ class Session:
         """Run to the end and return the summary; whatever happens, the instruments are left cold.
 
         Raises:
-            LabError, DriverError, DocumentError: Before anything started; the folder is gone again.
+            LabError, DriverError, DocumentError: Before anything started; what was written to the folder is gone again.
         """
         with ExitStack() as stack:
             stack.enter_context(_logging_to(self.folder / "log.txt"))
             stack.enter_context(hold_lab(self.lab.name, self.folder, real=self._is_real))
             try:
-                # First, because its worker imports Ax meanwhile.
-                compute = stack.enter_context(self._compute())
                 opened = self.opened = open_lab(self.lab, self.folder, self.choices)
                 stack.callback(opened.close)
                 if not self.choices.simulate_all:
                     refuse_real(self.lab)
+                compute = stack.enter_context(self._compute())
             except BaseException:
-                stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+                stack.callback(take_back, self.folder)
                 raise
             begin_s = opened.clock.now()
             self._loop = self._make_loop(opened, compute, on_change)
@@ -143,8 +142,9 @@ class Session:
             return self._finish(opened, begin_s)
 
     def abandon(self) -> None:
-        """Write that the run was given up; everything else is on the disk already."""
+        """Bring everything that happened to the disk, and write that the run was given up."""
         if self.opened is not None:
+            self.opened.keep()
             self.opened.journal.write("abandoned", durable=True, actor="operator")
 
     @property
@@ -165,12 +165,7 @@ class Session:
             else compute.planner(self.work.problem, self.choices.seed, n_initial=2 * slots + 1)
         )
         return CampaignLoop(
-            Terms(
-                self.work.problem.target,
-                self.work.samples,
-                self.work.least_confidence,
-                program_for(self.work.scan, self.lab) or "",
-            ),
+            terms_of(self.work, self.lab),
             planner,
             compute.analyst(reference_files(self.work.problem), wavelength, simulated=opened.world == "simulated"),
             opened.bench,
@@ -214,6 +209,14 @@ class Session:
         plot_gantt(self.folder / "gantt.png", spans, begin_s, simulated=simulated)
 
 
+def terms_of(work: Work, lab: LabConfig) -> Terms:
+    """What the loop must know of the work."""
+    programme = program_for(work.scan, lab)
+    if programme is None:
+        raise UsageError(f"{lab.file.stations.measure[0]} has no programme for the scan of {work.name}")
+    return Terms(work.problem.target, work.samples, work.least_confidence, programme)
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Send what libraries log to a file: a failed task is told in one sentence, its trace is for developers."""
@@ -226,6 +229,15 @@ def _logging_to(path: Path) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+def take_back(folder: Path) -> None:
+    """Remove what a run that never started has left behind, and nothing that somebody else put there."""
+    for name in ("journal.jsonl", "transcript.jsonl", "log.txt"):
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder / "recipes", folder / "raw", folder / "fits", folder):
+        with suppress(OSError):  # not empty: then it is not ours to remove
+            path.rmdir()
 
 
 def reference_files(problem: Problem) -> list[Path]:

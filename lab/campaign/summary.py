@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.gate import Denied
 from lab.config.campaign_file import OBJECTIVE_UNITS
 from planner.pareto import hypervolume, pareto
-from planner.types import Observation, Problem
+from planner.types import Observation, Outcome, Problem
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +39,7 @@ def summarize(samples: Sequence[Sample], problem: Problem, account: Account) -> 
         "campaign": account.campaign,
         "world": account.world,
         "samples": len(samples),
-        "succeeded": sum(1 for sample in samples if not sample.failed and not sample.in_review),
+        "succeeded": sum(1 for observation in observations if observation.outcome is Outcome.COMPLETED),
         "failed": sum(1 for sample in samples if sample.failed),
         "in_review": sum(1 for sample in samples if sample.in_review),
         "best": [_entry(by_trial[observation.trial_id], observation) for observation in best],

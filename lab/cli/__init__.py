@@ -3,6 +3,11 @@
 
 def main() -> None:
     """Run the command line."""
+    import logging
+
     from lab.cli.app import app
+
+    # What libraries log goes to a run's log file; without this it would also go to the terminal.
+    logging.getLogger().addHandler(logging.NullHandler())
 
     app()

@@ -102,8 +102,10 @@ class _Checker:
             recipe = load_recipe(file)
             if lab is not None:
                 check_recipe(recipe, file, lab)
-        elif kind == "lab" and (lab is None or file != lab.path):
-            load_lab(file)
+        elif kind == "lab":
+            interlocks = (lab if lab is not None and file == lab.path else load_lab(file)).interlocks_path
+            if interlocks is not None:
+                load_interlocks(interlocks)
         elif kind == "interlocks":
             load_interlocks(file)
         elif kind == "inventory":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import re
 import signal
 import sys
@@ -16,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cli.errors import FAILED, sentences
 from lab.errors import UsageError
+
+INTERRUPTED = 130
+"""What shells expect of a command that Ctrl-C ended."""
 
 if TYPE_CHECKING:
     from lab.campaign.session import Session
@@ -39,10 +44,11 @@ def run_campaign(
     with sentences():
         from lab.campaign.session import Session
         from lab.config.lab_file import load_lab, packaged_lab
-        from lab.startup import Choices
+        from lab.startup import Choices, make_clock
 
         config = load_lab(lab if lab is not None else packaged_lab())
         work = _work(what, config, budget, dry=dry)
+        make_clock(clock, simulated=dry or not config.real_devices)
         choices = Choices(seed=seed, clock=clock, truth=_truth(truth), simulate_all=dry)
         folder = _folder(data, work.name, seed)
         session = Session(work, config, choices, folder, started_s)
@@ -94,10 +100,13 @@ def _interruptible(session: Session) -> Iterator[None]:
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         if session.stopping:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             session.abandon()
+            for child in multiprocessing.active_children():
+                child.terminate()
             sys.stderr.write(f"\nathanor: stopped; what was done so far is in {session.folder}\n")
-            raise SystemExit(130)
+            sys.stderr.flush()
+            # At once: tasks in the middle of simulated work have nothing left to make safe.
+            os._exit(INTERRUPTED)
         session.stopping = True
         sys.stderr.write("\nathanor: no new samples, those in work are finished; Ctrl-C again stops now\n")
 

@@ -31,7 +31,8 @@ class Journal:
         self.path = path
         self.world: World = world
         self._clock = clock
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may write while this thread is writing.
+        self._lock = threading.RLock()
         self._number = _mend(path)
         self._file = path.open("ab")
 
@@ -84,11 +85,13 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
         raise JournalError(f"{path}: cannot be read ({error.strerror}): is this the data folder of a run?") from None
     for i, line in enumerate(lines[:-1], start=1):
         try:
-            entry: dict[str, Any] = json.loads(line)
+            entry = json.loads(line)
         except ValueError:
+            entry = None
+        if not isinstance(entry, dict):
             raise JournalError(
                 f"{path}, line {i}: is no journal entry: the file was changed or damaged, restore it from a copy"
-            ) from None
+            )
         yield entry
 
 

@@ -57,6 +57,8 @@ class TaskEngine:
         loop.call_soon_threadsafe(loop.stop)
         if isinstance(thread, threading.Thread):
             thread.join(timeout=5.0)
+        if not loop.is_running():
+            loop.close()
 
     def _in_lab_time(self, name: str, document: Document) -> None:
         self._subscriber(name, {**document, "time": self._clock.now()} if "time" in document else document)

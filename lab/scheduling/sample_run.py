@@ -114,6 +114,7 @@ class SampleRunner:
             lambda md: plans.dose(
                 bench.doser, bench.mover, vial=f"vials/{n}", pan=pan, then=bench.mill, doses=doses, md=md
             ),
+            station=bench.doser.name,
             also=("mix", lambda md: self._mix(recipe, n, md)),
         )
 
@@ -141,6 +142,7 @@ class SampleRunner:
                 vial_home=f"vials/{n}",
                 md=md,
             ),
+            station=bench.mill,
         )
 
     def _fire(self, firing: Firing, n: int, i: int) -> None:
@@ -200,6 +202,7 @@ class SampleRunner:
                 sample_id=self.record.sample,
                 md=md,
             ),
+            station=bench.diffractometer.name,
         )
 
     def _task(
@@ -208,12 +211,12 @@ class SampleRunner:
         stations: Collection[str],
         plan: Callable[[Mapping[str, Any]], Plan],
         *,
-        station: str | None = None,
+        station: str,
         also: tuple[str, Callable[[Mapping[str, Any]], Plan]] | None = None,
     ) -> Any:
         """Run one task, and `also` a second one without letting the stations go in between."""
         with self.reservations.hold(stations, self.record.sample):
-            result = self._run_plan(task, station or min(stations), plan)
+            result = self._run_plan(task, station, plan)
             if also is not None:
                 self._run_plan(also[0], self.bench.mill, also[1])
         return result
@@ -227,6 +230,8 @@ class SampleRunner:
         try:
             result = self.engine.run(plan({**entry}), actor="auto", lease=f"{record.sample}/{task}", metadata={})
         except BaseException as error:
+            # The first failure is the cause; taking the sample out of the furnace may go wrong after it.
+            record.failure = record.failure or f"{task}: {error.__cause__ or error}"
             self.journal.write("task-failed", **entry, reason=str(error.__cause__ or error))
             raise
         finally:
@@ -239,5 +244,5 @@ class SampleRunner:
         self.on_stage(self.record)
 
     def _fail(self, error: BaseException) -> None:
-        self.record.failure = f"{self.record.stage}: {error}"
+        self.record.failure = self.record.failure or f"{self.record.stage}: {error}"
         self._enter("failed")

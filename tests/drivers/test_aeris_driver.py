@@ -14,7 +14,7 @@ from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import (
     ActionFailedError,
     BusyError,
-    CommandDenied,
+    CommandDeniedError,
     LimitError,
     RefusedError,
     WrongInstrumentError,
@@ -172,7 +172,7 @@ def test_what_cannot_be_reaches_neither_gate_nor_wire(
 
 def test_a_denied_measurement_leaves_the_instrument_free(aeris: Aeris, clock: JumpClock, gate: FakeGate) -> None:
     gate.denied["measure"] = "no lease"
-    with pytest.raises(CommandDenied):
+    with pytest.raises(CommandDeniedError):
         aeris.set("measure", **SCAN)
     gate.denied.clear()
     assert end_of(clock, aeris.set("measure", **SCAN)) is None

@@ -12,7 +12,7 @@ from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import (
     ActionFailedError,
     BusyError,
-    CommandDenied,
+    CommandDeniedError,
     LimitError,
     WrongInstrumentError,
 )
@@ -200,7 +200,7 @@ def test_a_denial_is_raised_at_once_and_nothing_is_written(
     furnace: Eurotherm3216P, gate: FakeGate, controller: Controller
 ) -> None:
     gate.denied["run-program"] = "the door is open"
-    with pytest.raises(CommandDenied, match="the door is open"):
+    with pytest.raises(CommandDeniedError, match="the door is open"):
         furnace.set("run-program", steps=FIRING)
     furnace.look()
     assert controller.writes == []

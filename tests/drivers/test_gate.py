@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from drivers.gate import Command, CommandDenied, Denied, Granted, acting_as, authorize
+from drivers.gate import Command, CommandDeniedError, Denied, Granted, acting_as, authorize
 
 
 class Recorder:
@@ -61,7 +61,7 @@ def test_a_grant_names_its_command() -> None:
 
 def test_a_refusal_gives_device_command_and_every_reason() -> None:
     gate = Recorder(("f1.over is 612 degC, limit 60 degC", "nobody holds the lease"))
-    with pytest.raises(CommandDenied) as caught:
+    with pytest.raises(CommandDeniedError) as caught:
         authorize(gate, OPEN)
     assert str(caught.value) == (
         "mover-1: door-open furnace-1.door was denied: f1.over is 612 degC, limit 60 degC; nobody holds the lease"

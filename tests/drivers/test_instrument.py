@@ -16,7 +16,7 @@ from ophyd import Component
 from drivers.bus import Bus, Job
 from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import ActionFailedError, LinkError, UnknownVerbError, WrongInstrumentError
-from drivers.gate import CommandDenied, acting_as
+from drivers.gate import CommandDeniedError, acting_as
 from drivers.instrument import Instrument
 from drivers.signals import Reading
 from drivers.status import ActionStatus
@@ -182,7 +182,7 @@ def test_a_wrong_argument_is_told_with_the_right_ones(lamp: Lamp, arguments: dic
 
 def test_a_denial_is_raised_where_the_command_was_given(lamp: Lamp, gate: FakeGate) -> None:
     gate.denied["light"] = "the room is occupied"
-    with pytest.raises(CommandDenied, match="lamp-1: light 5 s was denied: the room is occupied"):
+    with pytest.raises(CommandDeniedError, match="lamp-1: light 5 s was denied: the room is occupied"):
         lamp.set("light", for_s=5.0)
 
 
@@ -226,4 +226,4 @@ def test_a_plan_uses_verbs_through_set(lamp: Lamp, clock: JumpClock, gate: FakeG
 def test_a_denial_ends_a_plan_with_its_reasons(lamp: Lamp, clock: JumpClock, gate: FakeGate) -> None:
     gate.denied["light"] = "the room is occupied"
     error = run_plan(lambda: bps.abs_set(lamp, "light", for_s=5.0), clock)
-    assert isinstance(error, CommandDenied)
+    assert isinstance(error, CommandDeniedError)

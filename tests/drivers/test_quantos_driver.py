@@ -12,7 +12,7 @@ from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import (
     ActionFailedError,
     BusyError,
-    CommandDenied,
+    CommandDeniedError,
     LimitError,
     RefusedError,
     WrongInstrumentError,
@@ -238,7 +238,7 @@ def test_what_exceeds_a_limit_reaches_neither_gate_nor_wire(
 
 def test_a_denied_dosing_sends_nothing(doser: QuantosDoser, balance: Balance, gate: FakeGate) -> None:
     gate.denied["dose"] = "no lease"
-    with pytest.raises(CommandDenied):
+    with pytest.raises(CommandDeniedError):
         doser.set("dose", **DOSE)
     doser.look()
     assert set(balance.lines) == {"QRD 2 3 7"}

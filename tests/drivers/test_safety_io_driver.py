@@ -10,7 +10,7 @@ import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
-from drivers.errors import CommandDenied, LimitError, RefusedError, WrongInstrumentError
+from drivers.errors import CommandDeniedError, LimitError, RefusedError, WrongInstrumentError
 from drivers.registry import build
 from drivers.safety_io import INPUT_SIGNALS, SafetyIO
 from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of
@@ -109,7 +109,7 @@ def test_the_contactor_closes_with_leave_and_opens(
 
 def test_without_leave_the_contactor_stays_open(safety: SafetyIO, module: Module, gate: FakeGate) -> None:
     gate.denied["close-contactor"] = "the door is open"
-    with pytest.raises(CommandDenied, match="the door is open"):
+    with pytest.raises(CommandDeniedError, match="the door is open"):
         safety.close_contactor()
     safety.look()
     assert not module.coils[0]

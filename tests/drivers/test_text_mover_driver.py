@@ -10,7 +10,7 @@ from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import (
     ActionFailedError,
-    CommandDenied,
+    CommandDeniedError,
     LimitError,
     RefusedError,
     WrongInstrumentError,
@@ -154,7 +154,7 @@ def test_what_is_no_position_reaches_neither_gate_nor_wire(mover: TextMover, gat
 
 def test_a_denied_door_stays_shut(mover: TextMover, robot: Robot, gate: FakeGate) -> None:
     gate.denied["door-open"] = "f1.over is 612 degC, limit 60 degC"
-    with pytest.raises(CommandDenied, match=r"mover-1: door-open furnace-1\.door was denied: f1.over is 612"):
+    with pytest.raises(CommandDeniedError, match=r"mover-1: door-open furnace-1\.door was denied: f1.over is 612"):
         mover.set("door", furnace="furnace-1", open=True)
     mover.look()
     assert set(robot.lines) == {"ID?"}

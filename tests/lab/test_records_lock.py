@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.errors import UsageError
+from lab.records.lock import held_labs, hold_lab, lock_folder
+
+StateFolder = Callable[[], Path]
+
+
+def test_a_real_lab_is_held_once(state_folder: StateFolder, tmp_path: Path) -> None:
+    with (
+        hold_lab("powder-1", tmp_path, real=True),
+        pytest.raises(UsageError, match="lab powder-1 is held by another process"),
+        hold_lab("powder-1", tmp_path, real=True),
+    ):
+        pytest.fail("two hold one lab")
+    assert lock_folder() == state_folder()
+
+
+def test_a_refused_second_holder_leaves_the_first_its_lock(state_folder: StateFolder, tmp_path: Path) -> None:
+    with hold_lab("powder-1", tmp_path, real=True):
+        for _ in range(2):
+            with pytest.raises(UsageError), hold_lab("powder-1", tmp_path / "other", real=True):
+                pass
+        assert held_labs() == [{"lab": "powder-1", "pid": os.getpid(), "data": str(tmp_path)}]
+
+
+def test_labs_of_other_names_do_not_hinder_each_other(state_folder: StateFolder, tmp_path: Path) -> None:
+    with hold_lab("powder-1", tmp_path, real=True), hold_lab("powder-2", tmp_path, real=True):
+        assert [lab["lab"] for lab in held_labs()] == ["powder-1", "powder-2"]
+
+
+def test_a_simulated_run_does_not_hinder_the_real_lab(state_folder: StateFolder, tmp_path: Path) -> None:
+    with hold_lab("powder-1", tmp_path, real=False), hold_lab("powder-1", tmp_path, real=True):
+        assert len(held_labs()) == 2
+
+
+def test_simulated_runs_of_two_processes_have_a_lock_each(
+    state_folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hold_lab("powder-1", tmp_path, real=False):
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        with hold_lab("powder-1", tmp_path, real=False):
+            assert len(held_labs()) == 2
+
+
+def test_a_lab_is_free_again_after_the_block_even_after_a_failure(state_folder: StateFolder, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), hold_lab("powder-1", tmp_path, real=True):
+        raise RuntimeError
+    assert held_labs() == []
+    with hold_lab("powder-1", tmp_path, real=True):
+        assert len(held_labs()) == 1
+    assert list(state_folder().glob("*.lock")) == []
+
+
+def test_a_lock_that_nobody_holds_is_left_over_and_removed(state_folder: StateFolder, tmp_path: Path) -> None:
+    state_folder().mkdir(parents=True)
+    left = state_folder() / "powder-1.lock"
+    left.write_text('{"lab": "powder-1", "pid": 1, "data": "/gone"}', encoding="utf-8")
+    assert held_labs() == []
+    assert not left.exists()
+
+
+def test_where_nothing_ever_ran_nothing_is_held(state_folder: StateFolder) -> None:
+    assert held_labs() == []
+    assert not state_folder().exists()
+
+
+def test_the_lock_tells_the_data_folder_absolutely(
+    state_folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with hold_lab("powder-1", Path("runs/a"), real=True):
+        assert held_labs()[0]["data"] == str(tmp_path / "runs" / "a")

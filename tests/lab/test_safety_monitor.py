@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.clock import JumpClock, RealClock, ScaledClock
+from drivers.gate import DriverError
+from drivers.status import ActionStatus
+from lab.records.journal import Journal, read_journal
+from lab.safety.expressions import parse_expression
+from lab.safety.interlock_file import Interlocks, Rule, Signal
+from lab.safety.monitor import JUMP_SCAN_S, SafetyMonitor, scan_interval_s
+
+UNITS: dict[str, str | None] = {"over": "degC", "door": None, "heater": None}
+INTERLOCKS = Interlocks(
+    {
+        "over": Signal("over", "safety-1", "ai1", "degC", -20.0, 1350.0, 1.0),
+        "door": Signal("door", "safety-1", "di1", None, -math.inf, math.inf, 1.0),
+    },
+    {"heater": ("safety-1", "do1")},
+    (
+        Rule("OVER", "trip", "heater", parse_expression("over > 1150 degC", UNITS), "check"),
+        Rule("HEAT", "interlock", "heater", parse_expression("door", UNITS), "close the door"),
+    ),
+    (),
+)
+
+
+class Value:
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def get(self) -> float:
+        return self.value
+
+
+@dataclass
+class Module:
+    """A safety module that does at once what it is told."""
+
+    ai1_degc: Value = field(default_factory=lambda: Value(25.0))
+    door_closed: Value = field(default_factory=lambda: Value(1.0))
+    contactor_closed: Value = field(default_factory=lambda: Value(0.0))
+    age_s: Value = field(default_factory=lambda: Value(0.0))
+    comm_ok: Value = field(default_factory=lambda: Value(1.0))
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    error: DriverError | None = None
+
+    def set(self, verb: str, /, **arguments: Any) -> ActionStatus:
+        self.told.append((verb, arguments))
+        if verb == "open-contactor":
+            self.contactor_closed.value = 0.0
+        status = ActionStatus("safety-1", verb)
+        if self.error is None:
+            status.set_finished()
+        else:
+            status.set_exception(self.error)
+        return status
+
+    @property
+    def verbs(self) -> list[str]:
+        return [verb for verb, _ in self.told]
+
+
+@dataclass
+class Lab:
+    """A monitor over one module, and its journal."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.clock = JumpClock(0.0)
+        self.module = Module()
+        self.journal = Journal(self.folder / "journal.jsonl", self.clock, "simulated")
+        self.monitor = SafetyMonitor(INTERLOCKS, self.clock, self.journal)
+
+    def start(self) -> None:
+        self.monitor.start({"safety-1": self.module}, {"safety-1": 1.0})
+
+    def pass_scans(self, count: int = 1) -> None:
+        self.clock.sleep_until(self.clock.now() + count * JUMP_SCAN_S)
+
+    def entries(self, kind: str) -> list[dict[str, Any]]:
+        return [entry for entry in read_journal(self.journal.path) if entry["kind"] == kind]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path)
+    yield lab
+    lab.module.error = None
+    lab.monitor.close()
+    lab.journal.close()
+
+
+def test_it_boots_tripped_and_blind(lab: Lab) -> None:
+    assert lab.monitor.tripped() == ("start-up",)
+    assert lab.monitor.values() == {"over": None, "door": None, "heater": None}
+
+
+def test_starting_looks_first_then_starts_the_watchdog_and_resets(lab: Lab) -> None:
+    lab.start()
+    assert lab.module.verbs == ["scan", "start-watchdog"]
+    assert lab.monitor.tripped() == ()
+    assert lab.monitor.values() == {"over": 25.0, "door": True, "heater": False}
+    (entry,) = lab.entries("reset")
+    assert (entry["actor"], entry["before"], entry["after"]) == ("operator", ["start-up"], [])
+
+
+def test_a_watchdog_shorter_than_three_scans_is_made_longer_and_that_is_logged(lab: Lab) -> None:
+    lab.start()
+    assert lab.module.told[1] == ("start-watchdog", {"timeout_s": 180.0})
+    (entry,) = lab.entries("timeout-raised")
+    assert (entry["device"], entry["asked_s"], entry["used_s"]) == ("safety-1", 1.0, 180.0)
+
+
+def test_it_stays_tripped_when_the_start_finds_a_cause(lab: Lab) -> None:
+    lab.module.ai1_degc.value = 1200.0
+    lab.start()
+    assert lab.monitor.tripped() == ("start-up",)
+    lab.pass_scans()
+    assert lab.monitor.tripped() == ("start-up", "OVER")
+
+
+def test_a_trip_opens_the_contactor_latches_and_is_written(lab: Lab) -> None:
+    lab.start()
+    lab.pass_scans()
+    lab.module.contactor_closed.value = 1.0
+    lab.module.ai1_degc.value = 1151.0
+    lab.pass_scans()
+    assert lab.module.contactor_closed.value == 0.0
+    lab.module.ai1_degc.value = 25.0
+    lab.pass_scans()
+    assert lab.monitor.tripped() == ("OVER",)
+    assert [entry["tripped"] for entry in lab.entries("safety")] == [["OVER"]]
+
+
+def test_a_reset_works_only_when_the_cause_is_gone_and_says_who_did_it(lab: Lab) -> None:
+    lab.start()
+    lab.module.ai1_degc.value = 1151.0
+    lab.pass_scans()
+    assert not lab.monitor.reset("ada")
+    assert lab.monitor.tripped() == ("OVER",)
+    lab.module.ai1_degc.value = 25.0
+    assert lab.monitor.reset("ada")
+    lab.pass_scans()
+    assert lab.monitor.tripped() == ()
+    assert [(entry["actor"], entry["after"]) for entry in lab.entries("reset")][1:] == [("ada", ["OVER"]), ("ada", [])]
+
+
+def test_a_reset_never_closes_a_contactor(lab: Lab) -> None:
+    lab.start()
+    lab.pass_scans()
+    assert "close-contactor" not in lab.module.verbs
+
+
+def test_an_open_door_opens_the_contactor_and_clears_by_itself(lab: Lab) -> None:
+    lab.start()
+    lab.module.contactor_closed.value = 1.0
+    lab.module.door_closed.value = 0.0
+    lab.pass_scans()
+    assert lab.module.contactor_closed.value == 0.0
+    lab.module.door_closed.value = 1.0
+    lab.pass_scans()
+    assert lab.monitor.tripped() == ()
+    assert [entry["interlocked"] for entry in lab.entries("safety")] == [["heater"], []]
+
+
+def make_stale(module: Module) -> None:
+    module.age_s.value = 10_000.0
+
+
+def make_broken(module: Module) -> None:
+    module.ai1_degc.value = math.nan
+
+
+def make_impossible(module: Module) -> None:
+    module.ai1_degc.value = 1400.0
+
+
+@pytest.mark.parametrize("spoil", [make_stale, make_broken, make_impossible])
+def test_a_reading_that_cannot_be_believed_trips(lab: Lab, spoil: Callable[[Module], None]) -> None:
+    lab.start()
+    spoil(lab.module)
+    assert lab.monitor.values()["over"] is None
+    lab.pass_scans()
+    assert lab.monitor.tripped() == ("OVER",)
+
+
+def test_an_unknown_contactor_is_opened_like_a_closed_one(lab: Lab) -> None:
+    lab.start()
+    lab.module.contactor_closed.value = math.nan
+    lab.module.ai1_degc.value = 1200.0
+    lab.pass_scans()
+    assert "open-contactor" in lab.module.verbs
+
+
+def test_the_watchdog_is_petted_at_each_scan_only_while_the_module_answers(lab: Lab) -> None:
+    lab.start()
+    lab.pass_scans(3)
+    petted = lab.module.verbs.count("pet")
+    assert petted >= 3
+    lab.module.comm_ok.value = 0.0
+    lab.pass_scans(3)
+    assert lab.module.verbs.count("pet") == petted
+
+
+def test_closing_opens_every_contactor(lab: Lab) -> None:
+    lab.start()
+    lab.module.contactor_closed.value = 1.0
+    lab.monitor.close()
+    assert lab.module.verbs[-1] == "open-contactor"
+
+
+def test_a_contactor_that_is_not_confirmed_open_at_the_end_is_an_alarm(lab: Lab) -> None:
+    lab.start()
+    lab.module.error = DriverError("safety-1: no answer")
+    lab.monitor.close()
+    (alarm,) = lab.entries("alarm")
+    assert alarm["device"] == "safety-1"
+    assert "contactor not confirmed open: safety-1: no answer" in alarm["text"]
+
+
+def test_a_module_that_does_not_answer_at_the_start_keeps_the_lab_shut(lab: Lab) -> None:
+    lab.module.error = DriverError("safety-1: no answer")
+    with pytest.raises(DriverError, match="no answer"):
+        lab.start()
+    assert lab.monitor.tripped() == ("start-up",)
+
+
+def test_scans_come_ten_times_a_second_of_the_wall_and_once_a_minute_when_time_jumps() -> None:
+    assert scan_interval_s(RealClock()) == 0.1
+    assert scan_interval_s(ScaledClock(600.0)) == 60.0
+    assert scan_interval_s(JumpClock()) == 60.0

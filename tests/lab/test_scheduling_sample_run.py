@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.clock import JumpClock
+from drivers.gate import DriverError
+from lab.records.journal import Journal, read_journal
+from lab.scheduling.engine import TaskEngine
+from lab.scheduling.reservations import Reservations
+from lab.scheduling.sample_run import Bench, SampleRecord, SampleRunner
+from protocols.recipe import Cool, Dwell, Firing, Mixing, PrecursorAmount, Ramp, Recipe, Target, XrdScan
+from tests.lab.bench import Device, Signal, Told
+
+PROGRAMME_S = 7200.0
+FIRING = Firing(
+    segments=(Ramp(rate_degc_per_min=10, to_degc=950), Dwell(time_s=3600), Cool(rate_degc_per_min=10, to_degc=60))
+)
+
+
+def recipe(firings: int = 1) -> Recipe:
+    return Recipe(
+        target=Target(formula="BaTiO3"),
+        precursors=(PrecursorAmount(lot="BaCO3-lot7", mass_mg=592), PrecursorAmount(lot="TiO2-lot3", mass_mg=240)),
+        mixing=Mixing(time_s=600, speed_rpm=300),
+        firings=(FIRING,) * firings,
+        measure=(XrdScan(from_deg=10, to_deg=80, time_s=480),),
+    )
+
+
+@dataclass(eq=False)
+class Doser(Device):
+    """Holds on each head the lot that the lab file says."""
+
+    def __post_init__(self) -> None:
+        self.head_lot, self.dosed_mg = Signal(""), Signal(0.0)
+        self.on_done = self._done
+
+    def _done(self, verb: str, arguments: dict[str, Any]) -> None:
+        if verb == "head-info":
+            number = next(told.arguments["number"] for told in reversed(self.told) if told.verb == "head")
+            self.head_lot.value = {1: "BaCO3-lot7", 2: "TiO2-lot3"}[number]
+        elif verb == "dose":
+            self.dosed_mg.value = arguments["mass_mg"] + 0.2
+
+
+@dataclass
+class Shop:
+    """A bench with one watched furnace, and everything that a sample needs."""
+
+    folder: Path
+    told: list[Told] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = JumpClock(0.0)
+        self.reservations = Reservations(self.clock)
+        self.journal = Journal(self.folder / "journal.jsonl", self.clock, "simulated")
+        self.engine = TaskEngine(self.clock, lambda name, document: None)
+        self.furnace = self.device("furnace-1", {"run-program": PROGRAMME_S, "wait-cooled": 1800.0}, reading_degc=948.0)
+        self.safety = self.device("safety-1", {}, ai1_degc=25.0)
+        self.mover = self.device("mover-1", {"mix": 600.0}, labware="")
+        self.xrd = self.device("xrd-1", {"measure": 480.0}, result_path="raw/sample-001.xrdml")
+        self.doser = Doser("doser-1", self.clock, self.told)
+        self.bench = Bench(
+            {"furnace-1": self.furnace},
+            {"furnace-1": self.safety},
+            self.doser,
+            self.mover,
+            self.xrd,
+            {"BaCO3-lot7": 1, "TiO2-lot3": 2},
+        )
+
+    def device(self, name: str, takes_s: dict[str, float], **signals: Any) -> Device:
+        device = Device(name, self.clock, self.told, takes_s=takes_s)
+        for signal, value in signals.items():
+            setattr(device, signal, Signal(value))
+        return device
+
+    def run(self, made: Recipe) -> SampleRecord:
+        record = SampleRecord("sample-001", 1, made)
+        runner = SampleRunner(
+            self.bench,
+            self.clock,
+            self.reservations,
+            self.engine,
+            self.journal,
+            record,
+            "10-80deg-8min",
+            lambda r: self.stages.append(r.stage),
+        )
+        assert runner.run() is record
+        assert self.reservations.held == {}
+        return record
+
+    def verbs(self, device: str) -> list[str]:
+        return [told.verb for told in self.told if told.device == device]
+
+    def kinds(self) -> list[tuple[str, str]]:
+        return [(e["kind"], e["task"]) for e in read_journal(self.journal.path) if "task" in e]
+
+    def close(self) -> None:
+        self.engine.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    shop.close()
+
+
+def test_a_sample_goes_through_every_task_to_its_pattern(shop: Shop) -> None:
+    record = shop.run(recipe())
+    assert record.failure is None
+    assert record.stage == "made"
+    assert record.pattern_path == "raw/sample-001.xrdml"
+    assert record.dosed_mg == {"BaCO3-lot7": 592.2, "TiO2-lot3": 240.2}
+    assert record.peaks_degc == [948.0]
+    assert shop.stages == [
+        "dose",
+        "mix",
+        "waits for a furnace (1)",
+        "load 1",
+        "fire 1",
+        "cool 1",
+        "recover 1",
+        "measure",
+        "made",
+    ]
+
+
+def test_furnace_time_is_programme_and_cooling(shop: Shop) -> None:
+    # The contactor, the looks and the power taken away cost a few seconds of lab time each.
+    assert shop.run(recipe()).furnace_s == pytest.approx(PROGRAMME_S + 1800.0, abs=310.0)
+
+
+def test_each_task_is_in_the_journal_before_and_after_and_in_the_spans(shop: Shop) -> None:
+    record = shop.run(recipe())
+    tasks = ["dose", "mix", "load 1", "fire 1", "cool 1", "recover 1", "measure"]
+    assert shop.kinds() == [(kind, task) for task in tasks for kind in ("task-started", "task-done")]
+    assert [span.task for span in record.spans] == tasks
+    assert [span.station for span in record.spans] == [
+        "doser-1",
+        "mill-1/1",
+        "furnace-1",
+        "furnace-1",
+        "furnace-1",
+        "furnace-1",
+        "xrd-1",
+    ]
+    for before, after in zip(record.spans, record.spans[1:], strict=False):
+        assert before.start_s < before.end_s <= after.start_s
+
+
+def test_a_second_firing_comes_after_a_regrind_in_the_same_crucible(shop: Shop) -> None:
+    record = shop.run(recipe(firings=2))
+    assert record.failure is None
+    assert [span.task for span in record.spans][6:11] == ["regrind 1", "load 2", "fire 2", "cool 2", "recover 2"]
+    assert shop.verbs("furnace-1").count("run-program") == 2
+    assert len(record.peaks_degc) == 2
+
+
+def test_every_command_is_the_samples_own(shop: Shop) -> None:
+    shop.run(recipe())
+    assert {told.actor for told in shop.told} == {"auto"}
+    assert {told.lease for told in shop.told if told.verb == "run-program"} == {"sample-001/fire 1"}
+
+
+def test_a_failed_firing_leaves_the_furnace_cold_and_empty_and_says_why(shop: Shop) -> None:
+    shop.furnace.fails["run-program"] = DriverError("furnace-1: the sensor broke at 412 degC")
+    record = shop.run(recipe())
+    assert record.stage == "failed"
+    assert record.failure is not None
+    assert "furnace-1: the sensor broke at 412 degC" in record.failure
+    fired = [told.verb for told in shop.told if told.lease == "sample-001/fire 1"]
+    assert fired == ["scan", "close-contactor", "run-program", "open-contactor", "reset-program"]
+    assert [span.task for span in record.spans][-2:] == ["cool 1", "recover 1"]
+    assert "measure" not in shop.verbs("xrd-1")
+    assert ("task-failed", "fire 1") in shop.kinds()
+
+
+def test_the_failure_names_the_task_that_failed(shop: Shop) -> None:
+    shop.furnace.fails["run-program"] = DriverError("furnace-1: the sensor broke")
+    assert shop.run(recipe()).failure == "fire 1: furnace-1: the sensor broke"
+
+
+def test_the_first_failure_is_told_though_taking_the_sample_out_fails_too(shop: Shop) -> None:
+    shop.furnace.fails["run-program"] = DriverError("furnace-1: the sensor broke")
+    shop.furnace.fails["wait-cooled"] = DriverError("furnace-1: silent")
+    assert shop.run(recipe()).failure == "fire 1: furnace-1: the sensor broke"
+    assert ("task-failed", "cool 1") in shop.kinds()
+
+
+def test_a_denied_command_ends_the_sample_with_the_reasons(shop: Shop) -> None:
+    shop.mover.refuses["door"] = DriverError("mover-1: door-open furnace-1.door was denied: F1-DOOR: too hot")
+    record = shop.run(recipe())
+    assert record.failure is not None
+    assert "F1-DOOR: too hot" in record.failure
+    assert "run-program" not in shop.verbs("furnace-1")
+
+
+def test_a_wrong_head_ends_the_sample_before_anything_is_fired(shop: Shop) -> None:
+    shop.bench = Bench(
+        shop.bench.furnaces,
+        shop.bench.watched_by,
+        shop.doser,
+        shop.mover,
+        shop.xrd,
+        {"BaCO3-lot7": 2, "TiO2-lot3": 1},
+    )
+    record = shop.run(recipe())
+    assert record.failure == (
+        "dose: doser-1: head 2 holds lot 'TiO2-lot3', the recipe needs 'BaCO3-lot7': put the right head in"
+    )
+    assert shop.verbs("furnace-1") == []
+
+
+def test_a_bench_makes_another_sample_after_one_failed(shop: Shop) -> None:
+    shop.furnace.fails["run-program"] = DriverError("furnace-1: broke")
+    assert shop.run(recipe()).failure is not None
+    assert shop.run(recipe()).failure is None
