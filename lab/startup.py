@@ -10,8 +10,10 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.bus import Bus
@@ -30,7 +32,7 @@ from lab.config.lab_file import (
 from lab.errors import UsageError
 from lab.records.journal import Journal, World
 from lab.safety.gateway import Gateway, Limits
-from lab.safety.interlock_file import NO_INTERLOCKS, load_interlocks
+from lab.safety.lint import interlocks_of
 from lab.safety.monitor import SafetyMonitor, scan_interval_s
 from lab.scheduling.engine import TaskEngine
 from lab.scheduling.reservations import Reservations
@@ -76,9 +78,9 @@ class OpenLab:
     """A laboratory whose instruments have been opened and identified; ends with `close`."""
 
     config: LabConfig
+    seed: int
     clock: Clock
     world: World
-    folder: Path
     bench: Bench
     gateway: Gateway
     monitor: SafetyMonitor
@@ -88,27 +90,25 @@ class OpenLab:
     devices: dict[str, Any]
     answers: dict[str, str]
     """Device name to what it said about itself."""
-    _buses: list[Bus]
-    _transcript: Transcript
-    _wires: Wires | None
+    _transcript: TranscriptWriter
+    _resources: ExitStack
+
+    def start(self) -> None:
+        """Start scanning for safety; until then nothing has been changed at any instrument."""
+        self.journal.write("opened", lab=self.config.name, seed=self.seed, devices=self.answers)
+        if self.world == "simulated" and self.config.file.simulation.difficulty != "easy":
+            self.journal.write("note", text="the simulated chemistry of this version is of difficulty easy")
+        modules = self.config.safety_modules
+        watchdogs_s = {name: device.watchdog or 0.0 for name, device in modules.items()}
+        self.monitor.start({name: self.devices[name] for name in modules}, watchdogs_s)
 
     def keep(self) -> None:
         """Hand what was recorded so far to the operating system."""
-        if isinstance(self._transcript, TranscriptWriter):
-            self._transcript.flush()
+        self._transcript.flush()
 
     def close(self) -> None:
         """Leave everything cold, end all threads, bring all records to the disk."""
-        self.monitor.close()
-        for engine in self.engines:
-            engine.close()
-        for bus in self._buses:
-            bus.close()
-        if self._wires is not None:
-            self._wires.close()
-        if isinstance(self._transcript, TranscriptWriter):
-            self._transcript.close()
-        self.journal.close()
+        self._resources.close()
 
 
 def make_clock(choice: str | None, *, simulated: bool) -> Clock:
@@ -152,48 +152,45 @@ def open_lab(
         DriverError: Where an instrument does not answer, or is another one.
         DocumentError: Where the interlock file is wrong.
     """
-    interlocks = load_interlocks(config.interlocks_path) if config.interlocks_path else NO_INTERLOCKS
+    interlocks = interlocks_of(config)
     simulated = {name for name, device in config.devices.items() if choices.simulate_all or device.place.simulated}
     clock = clock or make_clock(choices.clock, simulated=len(simulated) == len(config.devices))
     world: World = "simulated" if simulated else "real"
     results = folder / "raw"
     results.mkdir(exist_ok=True)
-    if wires is None and simulated:
-        wires = _simulate(config, simulated, clock, results, choices)
-    journal = Journal(folder / "journal.jsonl", clock, world)
-    transcript = TranscriptWriter(
-        folder / "transcript.jsonl",
-        clock,
-        links={name: (d.driver, d.address) for name, d in config.devices.items()},
-    )
-    builder = _Builder(config, clock, transcript, {} if wires is None else wires.endpoints, results)
-    monitor = SafetyMonitor(interlocks, clock, journal)
-    gateway = Gateway(_limits(config), interlocks, monitor.values, monitor.tripped, clock, journal)
-    devices = {name: builder.build(name, device, gateway) for name, device in config.devices.items()}
-    answers = {name: device.identify() for name, device in devices.items()}
-    lab = OpenLab(
-        config,
-        clock,
-        world,
-        folder,
-        _bench(config, devices),
-        gateway,
-        monitor,
-        journal,
-        Reservations(clock),
-        [TaskEngine(clock, _documents_to(journal)) for _ in config.furnaces],
-        devices,
-        answers,
-        builder.buses,
-        transcript,
-        wires,
-    )
-    journal.write("opened", lab=config.name, seed=choices.seed, devices=answers)
-    if simulated and config.file.simulation.difficulty != "easy":
-        journal.write("note", text="the simulated chemistry of this version is of difficulty easy")
-    modules = {name: device for name, device in devices.items() if config.devices[name].driver == SAFETY_DRIVER}
-    monitor.start(modules, {name: config.devices[name].watchdog or 0.0 for name in modules})
-    return lab
+    with ExitStack() as resources:
+        journal = resources.enter_context(Journal(folder / "journal.jsonl", clock, world))
+        links = {name: (device.driver, device.address) for name, device in config.devices.items()}
+        transcript = resources.enter_context(TranscriptWriter(folder / "transcript.jsonl", clock, links))
+        if wires is None and simulated:
+            wires = _simulate(config, simulated, clock, results, choices)
+        if wires is not None:
+            resources.callback(wires.close)
+        builder = resources.enter_context(_Builder(config, clock, transcript, wires, results))
+        monitor = SafetyMonitor(interlocks, clock, journal)
+        gateway = Gateway(_limits(config), interlocks, monitor.values, monitor.tripped, clock, journal)
+        devices = {name: builder.build(name, device, gateway) for name, device in config.devices.items()}
+        answers = {name: device.identify() for name, device in devices.items()}
+        engines = [TaskEngine(clock, _documents_to(journal)) for _ in config.furnaces]
+        for engine in engines:
+            resources.callback(engine.close)
+        resources.callback(monitor.close)
+        return OpenLab(
+            config=config,
+            seed=choices.seed,
+            clock=clock,
+            world=world,
+            bench=_bench(config, devices),
+            gateway=gateway,
+            monitor=monitor,
+            journal=journal,
+            reservations=Reservations(clock),
+            engines=engines,
+            devices=devices,
+            answers=answers,
+            _transcript=transcript,
+            _resources=resources.pop_all(),
+        )
 
 
 def ask_everybody(config: LabConfig) -> dict[str, str]:
@@ -292,20 +289,23 @@ class _Builder:
     """Makes drivers, one bus for all devices behind the same port."""
 
     def __init__(
-        self,
-        config: LabConfig,
-        clock: Clock,
-        transcript: Transcript,
-        endpoints: Mapping[str, str],
-        results: Path,
+        self, config: LabConfig, clock: Clock, transcript: Transcript, wires: Wires | None, results: Path
     ) -> None:
-        self.buses: list[Bus] = []
         self._config = config
         self._clock = clock
         self._transcript = transcript
-        self._endpoints = endpoints
+        self._endpoints = {} if wires is None else wires.endpoints
         self._results = results
         self._by_port: dict[str, Bus] = {}
+
+    def __enter__(self) -> _Builder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bus in self._by_port.values():
+            bus.close()
 
     def build(self, name: str, device: DeviceFile, gateway: Gateway) -> Any:
         from drivers.address import port_of
@@ -315,7 +315,6 @@ class _Builder:
         port = port_of(endpoint)
         if port not in self._by_port:
             self._by_port[port] = Bus(name, self._clock)
-            self.buses.append(self._by_port[port])
         return build(
             name,
             device.driver,
@@ -348,7 +347,6 @@ def _limits(config: LabConfig) -> dict[str, Limits]:
     return {
         name: Limits(
             setpoint_degc=device.limits.setpoint,
-            ramp_degc_per_min=device.limits.ramp,
             mass_mg=device.limits.mass,
             watched=tuple(furnace for furnace, d in config.furnaces.items() if d.watched_by == name),
         )

@@ -14,6 +14,7 @@ from lab.records.journal import Journal
 from lab.scheduling.engine import TaskEngine
 from lab.scheduling.reservations import Reservations
 from lab.scheduling.sample_run import Bench, SampleRecord, SampleRunner
+from planner.errors import PlannerError
 from planner.types import Observation, Outcome, Planner, Suggestion
 from protocols.recipe_file import save_recipe
 
@@ -79,6 +80,8 @@ class CampaignLoop:
     stop_requested: Callable[[], bool] = lambda: False
     """Asked between samples: no new one is started once it is true; those in work are finished."""
     samples: list[Sample] = field(default_factory=list)
+    ended_because: str | None = None
+    """Why the planner gave no further recipe, where that ended the campaign before its budget."""
 
     def run(self) -> list[Sample]:
         """Make and measure samples until the budget is spent or a stop is asked for."""
@@ -86,16 +89,25 @@ class CampaignLoop:
         self._finished: list[Sample] = []
         free = list(self.engines)
         while True:
-            while free and len(self.samples) < self.terms.samples and not self.stop_requested():
-                self._start(self._next(), free.pop(0), free)
+            while free and (sample := self._next()) is not None:
+                self._start(sample, free.pop(0), free)
             if len(free) == len(self.engines):
                 return self.samples
             self._changed.wait()
             self._changed.clear()
             self._learn()
 
-    def _next(self) -> Sample:
-        (suggestion,) = self.planner.suggest(1)
+    def _next(self) -> Sample | None:
+        """The next sample, or None where there is to be no further one."""
+        if len(self.samples) >= self.terms.samples or self.stop_requested() or self.ended_because is not None:
+            return None
+        try:
+            (suggestion,) = self.planner.suggest(1)
+        except PlannerError as error:
+            # What is in work is finished and kept; a planner that has no idea left ends the campaign early.
+            self.ended_because = str(error)
+            self.journal.write("planner-ended", durable=True, reason=self.ended_because)
+            return None
         number = len(self.samples) + 1
         name = f"sample-{number:03d}"
         path = self.folder / "recipes" / f"{name}.yaml"

@@ -46,6 +46,7 @@ def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratc
     clock = make_clock("jump", simulated=True)
     wires = recorded_wires(lab, data / "transcript.jsonl", clock, scratch / "raw")
     opened = open_lab(lab, scratch, Choices(), wires=wires, clock=clock)
+    opened.start()
     recipes = [Recipe.model_validate(entry["recipe"]) for entry in _of(entries, "suggested")]
     planner = GivenRecipes(recipes, "replay")
     CampaignLoop(

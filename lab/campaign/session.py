@@ -22,8 +22,8 @@ from lab.config.lab_file import LabConfig
 from lab.errors import UsageError
 from lab.records.lock import hold_lab
 from lab.startup import Choices, OpenLab, open_lab, refuse_real
-from planner.types import Goal, Problem
-from protocols.recipe import Recipe, XrdScan
+from planner.types import Constraint, Goal, Problem
+from protocols.recipe import Dwell, Recipe, XrdScan
 from protocols.recipe_file import load_recipe, scan_from_file
 
 if TYPE_CHECKING:
@@ -82,16 +82,22 @@ def recipe_work(path: Path, lab: LabConfig) -> Work:
 
 
 def _problem_of_recipe(recipe: Recipe, lab: LabConfig) -> Problem:
-    """The problem whose only answer is the recipe, so that its result is judged like any other."""
+    """The problem whose only answer is the recipe, so that its result is judged like any other.
+
+    Furnace hours count against twice the programme: a furnace cools slower than it is told to.
+    """
     firing = recipe.firings[0]
+    dwell_s = sum(segment.time_s for segment in firing.segments if isinstance(segment, Dwell)) or 1.0
+    hours = 2 * sum(f.duration_s() for f in recipe.firings) / 3600
     return Problem(
         target=recipe.target.formula,
         lots={p.lot: precursor_lot(lab, p.lot) for p in recipe.precursors},
         temperature_degc=(firing.peak_degc, firing.peak_degc),
-        dwell_s=(3600.0, 3600.0),
+        dwell_s=(dwell_s, dwell_s),
         ramp_degc_per_min=(firing.fastest_degc_per_min,) * 2,
         regrinds=(recipe.regrinds,),
         objectives={"target_fraction": Goal.MAXIMIZE, "furnace_hours": Goal.MINIMIZE},
+        constraints=(Constraint("furnace_hours", "<=", hours),),
         mixing=recipe.mixing,
         measure=recipe.measure,
     )
@@ -117,6 +123,11 @@ class Session:
         """The samples so far."""
         return self._loop.samples if self._loop is not None else []
 
+    @property
+    def ended_because(self) -> str | None:
+        """Why the planner ended the campaign before its budget, where it did."""
+        return self._loop.ended_because if self._loop is not None else None
+
     def run(self, on_change: OnChange) -> dict[str, Any]:
         """Run to the end and return the summary; whatever happens, the instruments are left cold.
 
@@ -131,6 +142,7 @@ class Session:
                 stack.callback(opened.close)
                 if not self.choices.simulate_all:
                     refuse_real(self.lab)
+                opened.start()
                 compute = stack.enter_context(self._compute())
             except BaseException:
                 stack.callback(take_back, self.folder)

@@ -136,6 +136,8 @@ def report_lines(session: Session, summary: dict[str, Any], *, dry: bool) -> lis
         f"{summary['wall_s']:.0f} s here",
         f"hypervolume {summary['hypervolume']['value']:.3f} against {summary['hypervolume']['reference_point']}",
     ]
+    if session.ended_because is not None:
+        lines.append(f"ended before the budget: {session.ended_because}")
     if dry:
         lines += [f"reagent {line}" for line in reagents(session)]
     lines += [f"denied: {d['device']} {d['command']}: {'; '.join(d['reasons'])}" for d in summary["denied"]]

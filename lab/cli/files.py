@@ -91,6 +91,7 @@ class _Checker:
         from lab.config.inventory_file import InventoryFile
         from lab.config.lab_file import load_lab
         from lab.safety.interlock_file import load_interlocks
+        from lab.safety.lint import interlocks_of
         from protocols.documents import load_model
         from protocols.recipe_file import load_recipe
 
@@ -103,9 +104,7 @@ class _Checker:
             if lab is not None:
                 check_recipe(recipe, file, lab)
         elif kind == "lab":
-            interlocks = (lab if lab is not None and file == lab.path else load_lab(file)).interlocks_path
-            if interlocks is not None:
-                load_interlocks(interlocks)
+            interlocks_of(lab if lab is not None and file == lab.path else load_lab(file))
         elif kind == "interlocks":
             load_interlocks(file)
         elif kind == "inventory":

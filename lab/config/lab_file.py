@@ -130,7 +130,7 @@ class LabFile(FileModel):
     """A lab file as it stands."""
 
     name: Annotated[str, Field(pattern=r"^[\w-]+$")]
-    interlocks: str | None = None
+    interlocks: str
     inventory: str
     devices: Annotated[dict[str, DeviceFile], Field(min_length=1)]
     stations: StationsFile
@@ -183,9 +183,14 @@ class LabConfig:
         return None
 
     @property
-    def interlocks_path(self) -> Path | None:
-        """The interlock file, if the lab has one."""
-        return self.path.parent / self.file.interlocks if self.file.interlocks else None
+    def interlocks_path(self) -> Path:
+        """The interlock file."""
+        return self.path.parent / self.file.interlocks
+
+    @property
+    def safety_modules(self) -> dict[str, DeviceFile]:
+        """The safety modules by name."""
+        return {name: device for name, device in self.devices.items() if device.driver == SAFETY_DRIVER}
 
 
 def programs_of(device: DeviceFile) -> dict[str, tuple[float, float, float]]:

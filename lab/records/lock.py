@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab.errors import UsageError
@@ -33,8 +33,13 @@ def hold_lab(name: str, data: Path, *, real: bool) -> Iterator[None]:
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held the lab before may have removed the file between our opening and locking it: then
+            # this lock is on nothing, and somebody else may hold the real one.
+            current = os.fstat(file.fileno()).st_ino == path.stat().st_ino
         except OSError:
-            raise UsageError(f"lab {name} is held by another process ({path}): wait for it or stop it") from None
+            current = False
+        if not current:
+            raise UsageError(f"lab {name} is held by another process ({path}): wait for it or stop it")
         file.seek(0)
         file.truncate()
         json.dump({"lab": name, "pid": os.getpid(), "data": str(data.resolve())}, file)
@@ -49,11 +54,12 @@ def held_labs() -> list[dict[str, str | int]]:
     """What every lock that somebody holds says: lab, pid, data. Left-over locks are removed."""
     found = []
     for path in sorted(lock_folder().glob("*.lock")):
-        with path.open("r+", encoding="utf-8") as file:
+        # The holder may be writing the file or removing it while we look: then it is no running lab yet, or none
+        # any more.
+        with suppress(FileNotFoundError, json.JSONDecodeError), path.open("r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                file.seek(0)
                 found.append(json.load(file))
             else:
                 path.unlink(missing_ok=True)

@@ -34,7 +34,6 @@ class Limits:
     """The most that one device may be asked for; None where the device has no such value."""
 
     setpoint_degc: float | None = None
-    ramp_degc_per_min: float | None = None
     mass_mg: float | None = None
     watched: tuple[str, ...] = ()
     """For a safety module: the furnaces whose contactor it holds."""

@@ -6,6 +6,7 @@ there only after a complete scan with every module answering.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,11 +46,15 @@ class SafetyMonitor:
         """A reset and a scan under way at once must not undo each other."""
         self._modules: Mapping[str, Any] = {}
         self._wake = clock.event()
+        self._scanned_s = -math.inf
         self._closing = False
         self._task: Task | None = None
 
     def tripped(self) -> tuple[str, ...]:
-        """What has tripped and was not reset, first cause first."""
+        """What has tripped and was not reset, first cause first; also a monitor that scans no more."""
+        silent_s = self._clock.now() - self._scanned_s
+        if self._task is not None and silent_s > 3 * self._interval_s:
+            return (*self._state.tripped, f"the safety monitor (silent for {silent_s:.0f} s)")
         return self._state.tripped
 
     def values(self) -> dict[str, Value]:
@@ -74,6 +79,7 @@ class SafetyMonitor:
                     self._journal.write("timeout-raised", device=name, asked_s=asked_s, used_s=timeout_s)
                 done.append(module.set("start-watchdog", timeout_s=timeout_s))
         self._await(done)
+        self._scanned_s = self._clock.now()
         self.reset("operator")
         self._task = self._clock.start("safety monitor", self._run)
 
@@ -118,6 +124,7 @@ class SafetyMonitor:
         if all(module.comm_ok.get() for module in self._modules.values()):
             for module in self._modules.values():
                 module.set("pet")
+        self._scanned_s = self._clock.now()
 
     def _value(self, signal: Signal) -> Value:
         module = self._modules.get(signal.device)

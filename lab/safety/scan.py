@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lab.safety.expressions import Value
-from lab.safety.interlock_file import Interlocks, Rule
+from lab.safety.interlock_file import Interlocks
 
 BOOT = "start-up"
 """The first cause of every boot: ability comes back by a reset only."""
@@ -43,15 +43,11 @@ def step(interlocks: Interlocks, state: SafetyState, values: Mapping[str, Value]
 
 def causes(interlocks: Interlocks, values: Mapping[str, Value]) -> list[str]:
     """The trips that fire on these values, in the order of the file."""
-    fired = [rule.id for rule in interlocks.rules if rule.kind == "trip" and _fires(rule, values)]
-    fired += [f"never {i + 1}" for i, never in enumerate(interlocks.never) if never.evaluate(values) is True]
+    fired = [rule.id for rule in interlocks.rules if rule.kind == "trip" and rule.when.evaluate(values) is not False]
+    fired += [f"never {i + 1}" for i, never in enumerate(interlocks.never) if never.evaluate(values) is not False]
     return fired
 
 
 def reset(interlocks: Interlocks, state: SafetyState, values: Mapping[str, Value]) -> SafetyState:
     """A person's reset: clears the latch where no cause is left, else leaves it as it is."""
     return state if causes(interlocks, values) else replace(state, tripped=())
-
-
-def _fires(rule: Rule, values: Mapping[str, Value]) -> bool:
-    return rule.when.evaluate(values) is not False

@@ -48,8 +48,8 @@ class Lab:
 
     def __post_init__(self) -> None:
         limits = {
-            "furnace-1": Limits(setpoint_degc=1100.0, ramp_degc_per_min=10.0),
-            "furnace-2": Limits(setpoint_degc=1100.0, ramp_degc_per_min=10.0),
+            "furnace-1": Limits(setpoint_degc=1100.0),
+            "furnace-2": Limits(setpoint_degc=1100.0),
             "doser-1": Limits(mass_mg=2000.0),
             "mover-1": Limits(),
             "safety-1": Limits(watched=("furnace-1",)),
