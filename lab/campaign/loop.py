@@ -87,11 +87,14 @@ class CampaignLoop:
         """Make and measure samples until the budget is spent or a stop is asked for."""
         self._changed: Event = self.clock.event()
         self._finished: list[Sample] = []
+        self._defect: BaseException | None = None
         free = list(self.engines)
         while True:
             while free and (sample := self._next()) is not None:
                 self._start(sample, free.pop(0), free)
             if len(free) == len(self.engines):
+                if self._defect is not None:
+                    raise self._defect
                 return self.samples
             self._changed.wait()
             self._changed.clear()
@@ -99,7 +102,8 @@ class CampaignLoop:
 
     def _next(self) -> Sample | None:
         """The next sample, or None where there is to be no further one."""
-        if len(self.samples) >= self.terms.samples or self.stop_requested() or self.ended_because is not None:
+        over = self.stop_requested() or self.ended_because is not None or self._defect is not None
+        if over or len(self.samples) >= self.terms.samples:
             return None
         try:
             (suggestion,) = self.planner.suggest(1)
@@ -142,6 +146,10 @@ class CampaignLoop:
         def work() -> None:
             try:
                 runner.run()
+            except BaseException as error:
+                # No failure of a sample but a defect of ours: what is in work is finished, then it is raised.
+                self._defect = error
+                raise
             finally:
                 free.append(engine)
                 self._finished.append(sample)

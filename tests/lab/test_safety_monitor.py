@@ -210,6 +210,17 @@ def test_the_watchdog_is_petted_at_each_scan_only_while_the_module_answers(lab: 
     assert lab.module.verbs.count("pet") == petted
 
 
+def test_a_monitor_that_scans_no_more_locks_heating_out(lab: Lab) -> None:
+    lab.start()
+    lab.pass_scans(2)
+    assert lab.monitor.tripped() == ()
+    lab.monitor._wake.wait = lambda deadline_s=None: lab.clock.event().wait(lab.clock.now() + 1e6)  # type: ignore[method-assign]
+    lab.pass_scans(5)
+    (cause,) = lab.monitor.tripped()
+    assert cause.startswith("the safety monitor (silent for ")
+    lab.clock.sleep_until(lab.clock.now() + 1e6)
+
+
 def test_closing_opens_every_contactor(lab: Lab) -> None:
     lab.start()
     lab.module.contactor_closed.value = 1.0

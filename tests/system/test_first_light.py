@@ -41,7 +41,17 @@ class Run:
 
 def campaign(folder: Path, name: str) -> Run:
     data = folder / name
-    words = ["run", "examples/batio3.yaml", "--budget", str(SAMPLES), "--seed", str(SEED), "--json", "--data", data]
+    words: list[str | Path] = [
+        "run",
+        "examples/batio3.yaml",
+        "--budget",
+        str(SAMPLES),
+        "--seed",
+        str(SEED),
+        "--json",
+        "--data",
+        data,
+    ]
     done = athanor(*words, state=folder / "state")
     return Run(data, json.loads(done.stdout))
 
@@ -154,7 +164,15 @@ def test_a_dry_run_of_one_recipe_replaces_real_addresses(tmp_path: Path) -> None
     lab = tmp_path / "lab" / "lab.yaml"
     real = lab.read_text(encoding="utf-8").replace("socket://sim:7101", "socket://127.0.0.1:9")
     lab.write_text(real, encoding="utf-8")
-    words = ["dry-run", tmp_path / "lab" / "recipe.yaml", "--lab", lab, "--data", tmp_path / "dry", "--json"]
+    words: list[str | Path] = [
+        "dry-run",
+        tmp_path / "lab" / "recipe.yaml",
+        "--lab",
+        lab,
+        "--data",
+        tmp_path / "dry",
+        "--json",
+    ]
     summary = json.loads(athanor(*words, state=tmp_path).stdout)
     assert summary["world"] == "simulated"
     assert (summary["samples"], summary["succeeded"]) == (1, 1)
