@@ -186,7 +186,15 @@ def test_an_address_where_nobody_answers_is_one_sentence_and_leaves_nothing(tmp_
         athanor("init", tmp_path / "lab", state=tmp_path)
         lab = tmp_path / "lab" / "lab.yaml"
         lab.write_text(lab.read_text(encoding="utf-8").replace("socket://sim:7101", f"socket://127.0.0.1:{port}"))
-        words = ["run", tmp_path / "lab" / "campaign.yaml", "--lab", lab, "--data", tmp_path / "data", "--json"]
+        words: list[str | Path] = [
+            "run",
+            tmp_path / "lab" / "campaign.yaml",
+            "--lab",
+            lab,
+            "--data",
+            tmp_path / "data",
+            "--json",
+        ]
         done = athanor(*words, state=tmp_path, check=False)
     assert done.returncode == 2
     assert not done.stdout
