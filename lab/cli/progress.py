@@ -29,7 +29,7 @@ class Bars:
     def __enter__(self) -> Bars:
         self._progress.start()
         work = self._session.work
-        self._whole = self._progress.add_task(work.name, total=work.samples, note="opening instruments")
+        self._whole = self._progress.add_task(work.name, total=work.samples, note="opening instruments, starting the planner")
         return self
 
     def __exit__(
