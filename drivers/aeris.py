@@ -57,7 +57,7 @@ class Aeris(Instrument):
         self.results = results
         self._transcript = transcript
         self._programs_s = dict(programs_s)
-        self._measuring: str | None = None
+        self._measuring: tuple[str, ActionStatus] | None = None
 
     # -- verbs
 
@@ -73,31 +73,29 @@ class Aeris(Instrument):
             raise LimitError(f"{self.name}: slot {slot} requested, the belt has 2 to 6")
         self._check_name("sample id", sample_id)
         duration_s = self._duration_s(program)
-        if self._measuring is not None:
-            raise BusyError(f"{self.name}: is measuring {self._measuring}: wait for its end")
+        if self._measuring is not None and not self._measuring[1].done:
+            raise BusyError(f"{self.name}: is measuring {self._measuring[0]}: wait for its end")
         if self._file(sample_id).exists():
             raise BusyError(f"{self.name}: {self._file(sample_id)} exists: measure under a new sample id")
         grant = self._authorize("measure", program, subject=sample_id)
-        self._measuring = sample_id
-        return self._begin("measure", self._measure(sample_id, slot, program, duration_s, grant))
+        status = self._begin("measure", self._measure(sample_id, slot, program, duration_s, grant), grant)
+        self._measuring = (sample_id, status)
+        return status
 
     def remove(self, sample_id: str) -> ActionStatus:
         """Have the instrument forget a sample."""
         self._check_name("sample id", sample_id)
         grant = self._authorize("remove", subject=sample_id)
-        return self._begin("remove", self._remove(sample_id, grant))
+        return self._begin("remove", self._remove(sample_id, grant), grant)
 
     # -- jobs
 
     def _measure(self, sample_id: str, slot: int, program: str, duration_s: float, grant: Granted) -> Job:
-        try:
-            yield from self._patiently(self._check_remote)
-            self._tell(wire.add_sample(sample_id, slot, program), grant)
-            self._tell(wire.measure_sample(sample_id, program), grant)
-            due_s = self.clock.now() + duration_s
-            content = yield from self._await_file(sample_id, due_s)
-        finally:
-            self._measuring = None
+        yield from self._patiently(self._check_remote)
+        self._tell(wire.add_sample(sample_id, slot, program), grant)
+        self._tell(wire.measure_sample(sample_id, program), grant)
+        due_s = self.clock.now() + duration_s
+        content = yield from self._await_file(sample_id, due_s)
         self._transcript.file(self.name, self._file(sample_id).name, content)
         self._publish(result_path=str(self._file(sample_id)), result_sample=sample_id)
         self.bus.poll_now(self.name)

@@ -69,6 +69,8 @@ class Bus:
         self._ports: dict[str, Port] = {}
         self._task: Task | None = None
         self._closing = False
+        self.ended: BaseException | None = None
+        """The defect that ended the thread, where one did: the bus does nothing any more."""
 
     def port(self, key: str, open_port: Callable[[], P]) -> P:
         """Give the one open port called `key`, made at its first use and closed with the bus."""
@@ -85,10 +87,14 @@ class Bus:
         self._wake()
 
     def run(self, device: str, job: Job, status: ActionStatus) -> None:
-        """Begin `job` for a device as soon as the bus is free; any thread may ask."""
+        """Begin `job` for a device as soon as the bus is free; any thread may ask.
+
+        Raises:
+            DriverError: After the bus was closed, or ended by a defect.
+        """
         with self._lock:
             if self._closing:
-                raise DriverError(f"{device}: {status.action} came after bus {self.name} was closed")
+                raise DriverError(f"{device}: {status.action} came after bus {self.name} {self._how_it_ended()}")
             self._queued.append(_Running(device, job, status, self._clock.now()))
         self._wake()
 
@@ -96,7 +102,7 @@ class Bus:
         """Run `function` on the bus and give its result; the calling task waits in lab time.
 
         Raises:
-            DriverError: Whatever the function raises.
+            DriverError: Whatever the function raises; also after the bus was closed or ended by a defect.
         """
         results: list[T] = []
 
@@ -151,6 +157,10 @@ class Bus:
                 self._go_on()
                 self._poll_due()
                 self._changed.wait(self._next_s())
+        except BaseException as error:
+            # A defect of ours stays visible where threads' errors are shown; here it is kept for whoever asks.
+            self.ended = error
+            raise
         finally:
             # Also when a defect ends the thread: nobody may wait for ever for what it was to do.
             self._abandon()
@@ -210,5 +220,12 @@ class Bus:
             port.close()
         for running in left:
             running.job.close()
-            error = DriverError(f"{running.device}: bus {self.name} ended before {running.status.action} did")
-            running.status.set_exception(error)
+            how = "" if self.ended is None else f": it {self._how_it_ended()}"
+            error = DriverError(f"{running.device}: bus {self.name} ended before {running.status.action} did{how}")
+            error.__cause__ = self.ended
+            running.status.give_up(error)
+
+    def _how_it_ended(self) -> str:
+        if self.ended is None:
+            return "was closed"
+        return f"was ended by a defect ({self.ended!r}): restart the laboratory"

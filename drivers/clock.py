@@ -10,7 +10,8 @@ Everything that waits, ages or expires asks the clock that it was given. Three b
 **Actors and turns.** Threads that live in lab time are *tasks* of the clock (`Clock.start`). Under a jump
 clock exactly one of them has the *turn*; it runs until it waits, then the turn goes to the earliest
 deadline, ties broken by task name. So a seed fixes the whole trace. The thread that makes the clock has
-the first turn. A thread without a turn may set an `Event`, and do nothing else that waits.
+the first turn. A thread without a turn may set an `Event`, and do nothing else that waits. Where every task
+waits and nothing is due, every wait raises `ClockStalledError`, from then on and in each of them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ class Event(Protocol):
         """Whether the flag is up."""
 
     def wait(self, deadline_s: float | None = None) -> bool:
-        """Wait for the flag until `deadline_s`, absolute lab time; return whether it is up."""
+        """Wait for the flag until `deadline_s`, absolute lab time; return whether it is up.
+
+        Raises:
+            ClockStalledError: Under a jump clock, when nothing can happen any more.
+        """
 
 
 class Task(Protocol):
@@ -68,7 +73,8 @@ class Task(Protocol):
     def suspend(self, until_s: float | None, resume: Callable[[], None]) -> None:
         """Wait without blocking: give up the turn, and have `resume` called with the turn given back.
 
-        For event loops that act on behalf of a task. `resume` comes at `until_s` or after `wake`.
+        For event loops that act on behalf of a task. `resume` comes at `until_s`, after `wake`, or when a
+        jump clock has stalled: there is no turn then, and `take_turn` raises `ClockStalledError`.
         """
 
     def wake(self) -> None:
@@ -85,7 +91,11 @@ class Clock(Protocol):
         """Lab time in POSIX seconds."""
 
     def sleep_until(self, t_s: float) -> None:
-        """Wait until lab time `t_s`; return at once where it has passed."""
+        """Wait until lab time `t_s`; return at once where it has passed.
+
+        Raises:
+            ClockStalledError: Under a jump clock that has stalled before.
+        """
 
     def call_at(self, t_s: float, callback: Callable[[], None], name: str) -> Timer:
         """Have `callback` called at `t_s`; it must not wait."""

@@ -9,6 +9,7 @@ __all__ = [
     "CodecError",
     "CommandDeniedError",
     "DriverError",
+    "GrantError",
     "LimitError",
     "LinkError",
     "RefusedError",
@@ -40,6 +41,10 @@ class WrongInstrumentError(DriverError):
 
 class LimitError(DriverError):
     """More was asked than the device's limits or its range allow."""
+
+
+class GrantError(DriverError):
+    """Leave that was given for another device, or too long ago."""
 
 
 class BusyError(DriverError):

@@ -6,6 +6,7 @@ import bisect
 import logging
 import math
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from ophyd import Component
@@ -35,6 +36,10 @@ OFF_DEGC = 0.0
 """The setpoint of a furnace that shall not heat."""
 ADOPTED_POLL_S = 10.0
 """Lab seconds between looks at a running programme whose start nobody saw."""
+ALLOWANCE_S = 12 * 3600.0
+"""Lab seconds that a programme may take beyond its setpoint: a furnace that lags holds its programmer back."""
+COOLING_S = 24 * 3600.0
+"""Lab seconds that a furnace has for cooling, where nobody says otherwise."""
 
 
 class Eurotherm3216P(Instrument):
@@ -55,6 +60,8 @@ class Eurotherm3216P(Instrument):
     setpoint_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="normal")
     output_percent = Component(Reading, value=math.nan, units="%", precision=0, kind="normal")
     program_status = Component(Reading, value="unknown", kind="normal")
+    peak_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="normal")
+    """Highest reading of the programme that is running or ran last, as far as it was looked at."""
 
     def __init__(
         self,
@@ -76,6 +83,8 @@ class Eurotherm3216P(Instrument):
         self._live: Live | None = None
         self._running: tuple[FurnaceProgram, ActionStatus] | None = None
         self._transitions_s: list[float] | None = []
+        self._firing = False
+        """Whether a programme of ours is running, as far as is known: its readings count for the peak."""
         self._cooling: tuple[float, float, float] | None = None
         """Where a cooling is waited for: until what degC, and when and at what degC it was looked at last."""
 
@@ -85,7 +94,8 @@ class Eurotherm3216P(Instrument):
         """Fire: steps of (rate in degC/min, to degC, dwell in s), from the present temperature.
 
         Ends when the programmer does; a programme that ends warm is continued to 20 degC. Asking again for
-        the programme that is running joins it.
+        the programme that is running joins it. It fails when the programmer is `ALLOWANCE_S` later than its
+        setpoint should be. `peak_degc` is the highest reading since its start.
 
         Raises:
             LimitError: Above the limits for setpoint or ramp, or with too many steps.
@@ -102,7 +112,7 @@ class Eurotherm3216P(Instrument):
                 raise BusyError(f"{self.name}: another programme is running: wait for it, or reset it first")
             return status
         grant = self._authorize("run-program", program.peak_degc, "degC")
-        status = self._begin("run-program", self._run(program, grant))
+        status = self._begin("run-program", self._run(program, grant), grant)
         self._running = (program, status)
         return status
 
@@ -115,16 +125,22 @@ class Eurotherm3216P(Instrument):
         """
         self._check_setpoint(degc)
         grant = self._authorize("set-setpoint", float(degc), "degC")
-        return self._begin("set-setpoint", self._hold(degc, grant))
+        return self._begin("set-setpoint", self._hold(degc, grant), grant)
 
-    def cooled(self, below_degc: float) -> ActionStatus:
-        """Wait until the reading is at or below a temperature."""
-        return self._begin("wait-cooled", self._cool(below_degc))
+    def cooled(self, below_degc: float, within_s: float = COOLING_S) -> ActionStatus:
+        """Wait until the reading is at or below a temperature; fails when that takes longer than `within_s`.
+
+        Raises:
+            LimitError: For a time that never ends, or has none.
+        """
+        if not 0 < within_s < math.inf:
+            raise LimitError(f"{self.name}: cooling within {within_s:g} s was requested, give a time above 0 s")
+        return self._begin("wait-cooled", self._cool(below_degc, within_s))
 
     def reset_program(self) -> ActionStatus:
         """End the programme and heating; a gate grants this always."""
         grant = self._authorize("reset-program")
-        return self._begin("reset-program", self._reset(grant))
+        return self._begin("reset-program", self._reset(grant), grant)
 
     def stop(self, *, success: bool = False) -> None:
         """End the programme and heating where `success` is False; raises nothing.
@@ -179,6 +195,7 @@ class Eurotherm3216P(Instrument):
     def _run(self, program: FurnaceProgram, grant: Granted) -> Job:
         yield from self._patiently(self._read_decimals)
         registers = self._encode(program)
+        held = wire.decode_program(registers, self._decimals)
         live = yield from self._patiently(self._read_live)
         loaded = yield from self._patiently(self._read_segments)
         if live.status is ProgramStatus.RUN and loaded == registers:
@@ -188,7 +205,10 @@ class Eurotherm3216P(Instrument):
             self._load(registers, grant)
             self._start(grant)
             self._schedule(program, live.reading_degc)
-        yield from self._watch()
+        self._firing = True
+        self._publish(peak_degc=live.reading_degc)
+        start_degc = live.reading_degc if live.sensor_ok else OFF_DEGC
+        yield from self._watch(self.clock.now() + held.longest_s(start_degc) + ALLOWANCE_S)
 
     def _refuse_unfit(self, live: Live) -> None:
         if live.status in (ProgramStatus.RUN, ProgramStatus.HOLD):
@@ -214,7 +234,7 @@ class Eurotherm3216P(Instrument):
         now_s = self.clock.now()
         self._transitions_s = [now_s + after_s for after_s in program.transitions_s(start_degc)]
 
-    def _watch(self) -> Job:
+    def _watch(self, deadline_s: float) -> Job:
         self.bus.poll_now(self.name)
         while True:
             yield from self._after_poll()
@@ -227,6 +247,12 @@ class Eurotherm3216P(Instrument):
                 raise ActionFailedError(
                     f"{self.name}: the programme went to {live.status.name.lower()} before its end: "
                     "was it stopped at the panel, or was the power off?"
+                )
+            if self.clock.now() >= deadline_s:
+                raise ActionFailedError(
+                    f"{self.name}: the programme is still in state {live.status.name.lower()} at "
+                    f"{live.reading_degc:g} degC, and was to have ended by {_utc(deadline_s)} at the latest: "
+                    "does the furnace not follow its setpoint?"
                 )
         self._transitions_s = []
 
@@ -247,20 +273,29 @@ class Eurotherm3216P(Instrument):
         self.bus.poll_now(self.name)
         yield from ()
 
-    def _cool(self, below_degc: float) -> Job:
+    def _cool(self, below_degc: float, within_s: float) -> Job:
+        give_up_s = self.clock.now() + within_s
         self.bus.poll_now(self.name)
-        while True:
-            self._cooling = (
-                below_degc,
-                *(self._cooling[1:] if self._cooling else (self.clock.now(), math.nan)),
-            )
-            yield from self._after_poll()
-            live = self._live
-            if live is not None and not live.sensor_ok:
-                raise ActionFailedError(f"{self.name}: {self._broken_sensor(live)} during cooling")
-            if live is not None and live.reading_degc <= below_degc:
-                self._cooling = None
-                return
+        try:
+            while True:
+                seen = self._cooling[1:] if self._cooling else (self.clock.now(), math.nan)
+                self._cooling = (below_degc, *seen)
+                yield from self._after_poll()
+                if self._is_cool(below_degc):
+                    return
+                if self.clock.now() >= give_up_s:
+                    raise ActionFailedError(
+                        f"{self.name}: reads {self.reading_degc.get():g} degC after {within_s / 3600:g} h of cooling, "
+                        f"{below_degc:g} degC was waited for: is something heating it?"
+                    )
+        finally:
+            self._cooling = None
+
+    def _is_cool(self, below_degc: float) -> bool:
+        live = self._live
+        if live is not None and not live.sensor_ok:
+            raise ActionFailedError(f"{self.name}: {self._broken_sensor(live)} during cooling")
+        return live is not None and live.reading_degc <= below_degc
 
     # -- the wire
 
@@ -316,8 +351,17 @@ class Eurotherm3216P(Instrument):
             output_percent=live.output_percent,
             program_status=live.status.name.lower(),
         )
+        self._note_peak(live)
         now_s = self.clock.now()
         return min(self._next_transition_s(now_s), self._next_cooling_s(now_s, live.reading_degc))
+
+    def _note_peak(self, live: Live) -> None:
+        if not self._firing:
+            return
+        peak_degc = self.peak_degc.get()
+        if live.reading_degc > peak_degc or math.isnan(peak_degc):
+            self._publish(peak_degc=live.reading_degc)
+        self._firing = live.status in (ProgramStatus.RUN, ProgramStatus.HOLD)
 
     def _next_transition_s(self, now_s: float) -> float:
         if self._transitions_s is None:
@@ -337,3 +381,7 @@ class Eurotherm3216P(Instrument):
         if not fall > 0:
             return now_s + 1.0 if math.isnan(fall) else next_poll_s(now_s)
         return next_poll_s(now_s, now_s + max(1.0, (reading_degc - below_degc) / fall))
+
+
+def _utc(t_s: float) -> str:
+    return datetime.fromtimestamp(t_s, UTC).isoformat(timespec="minutes")

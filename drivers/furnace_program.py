@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 SAFE_DEGC = 20.0
 """Where a furnace is sent when its work is done."""
+NATURAL_DEGC_PER_MIN = 1.0
+"""How slowly a furnace is taken to cool, on the whole, where a step says no rate."""
 WARM_DEGC = 60.0
 """A programme that ends above this is continued down to `SAFE_DEGC`."""
 
@@ -58,3 +60,16 @@ class FurnaceProgram:
                 elapsed_s += step.dwell_s
                 yield elapsed_s
             at_degc = step.to_degc
+
+    def longest_s(self, start_degc: float) -> float:
+        """Give how many seconds the setpoint takes, where a step without a rate lasts as long as the cooling.
+
+        >>> FurnaceProgram((Step(10.0, 120.0, 60.0), Step(0.0, 20.0))).longest_s(20.0)
+        6660.0
+        """
+        total_s, at_degc = 0.0, start_degc
+        for step in self.steps:
+            rate_degc_per_min = step.rate_degc_per_min or NATURAL_DEGC_PER_MIN
+            total_s += abs(step.to_degc - at_degc) / rate_degc_per_min * 60.0 + step.dwell_s
+            at_degc = step.to_degc
+        return total_s

@@ -13,6 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
+GRANT_LIFE_S = 600.0
+"""Lab seconds after which leave is void where the work has not begun: what it rested on may have changed."""
+
 
 class DriverError(Exception):
     """Something a driver cannot do; the text is one sentence for the operator."""
@@ -59,7 +62,7 @@ class Requester:
 
 @dataclass(frozen=True)
 class Granted:
-    """Leave to write the frames of one command."""
+    """Leave to write the frames of one command, to its device, begun within `GRANT_LIFE_S`."""
 
     command: Command
     granted_at_s: float

@@ -11,8 +11,8 @@ from ophyd import Component, Device
 
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
-from drivers.errors import ActionFailedError, CodecError, DriverError, LinkError, UnknownVerbError
-from drivers.gate import Command, Gate, Granted, authorize
+from drivers.errors import ActionFailedError, CodecError, DriverError, GrantError, LinkError, UnknownVerbError
+from drivers.gate import GRANT_LIFE_S, Command, Gate, Granted, authorize
 from drivers.pace import STEADY_S
 from drivers.signals import Age, Reading
 from drivers.status import ActionStatus
@@ -94,10 +94,6 @@ class Instrument(Device):
         """
         return self.bus.call(self.name, self._check_identity)
 
-    def look(self) -> None:
-        """Look at the instrument now; waits in lab time until its signals are fresh."""
-        self.bus.call(self.name, self.poll)
-
     def poll(self) -> float:
         """Look at the instrument; for the bus. Gives the lab time of the next look."""
         try:
@@ -130,10 +126,20 @@ class Instrument(Device):
     ) -> Granted:
         return authorize(self.gate, Command(self.name, verb, value, unit, subject))
 
-    def _begin(self, action: str, job: Job) -> ActionStatus:
+    def _begin(self, action: str, job: Job, grant: Granted | None = None) -> ActionStatus:
+        """Have the bus do a job; one that makes something happen comes with its leave."""
         status = ActionStatus(self.name, action)
-        self.bus.run(self.name, job, status)
+        self.bus.run(self.name, job if grant is None else self._in_time(action, job, grant), status)
         return status
+
+    def _in_time(self, action: str, job: Job, grant: Granted) -> Job:
+        age_s = self.clock.now() - grant.granted_at_s
+        if age_s > GRANT_LIFE_S:
+            raise GrantError(
+                f"{self.name}: {action} would begin {age_s:.0f} s after it was granted, and leave is void after "
+                f"{GRANT_LIFE_S:g} s: what kept bus {self.bus.name}?"
+            )
+        yield from job
 
     def _publish(self, **values: float | str) -> None:
         now_s = self.clock.now()

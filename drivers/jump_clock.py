@@ -3,14 +3,21 @@
 Exactly one task has the *turn*. It runs until it waits; then the turn goes to the earliest deadline, ties
 broken by task name and arrival, so a seed fixes the whole trace. The thread that makes the clock has the first
 turn. Callbacks run in the thread that gave up the turn, before anybody else gets it.
+
+Where nobody has a deadline any more, nothing can happen: the clock has *stalled*, for good. Every wait, under
+way or yet to come, then raises `ClockStalledError`, and what is suspended is resumed.
 """
 
 from __future__ import annotations
 
 import heapq
+import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
+
+log = logging.getLogger(__name__)
 
 JUMP_EPOCH_S = 1_767_225_600.0
 """2026-01-01T00:00:00Z: where simulated time starts, so that equal seeds give equal time stamps."""
@@ -51,6 +58,7 @@ class JumpClock:
         return self._turns.push(t_s, name, Entry(None, callback))
 
     def start(self, name: str, target: Callable[[], None]) -> JumpTask:
+        self._turns.check()
         task = JumpTask(name, self._turns, self.event())
         has_turn = threading.Event()
         context = copy_context()
@@ -59,7 +67,9 @@ class JumpClock:
             self._local.task = task
             has_turn.wait()
             try:
-                context.run(target)
+                # A stall is no defect of this task, and whoever waits in lab time is told by itself.
+                with suppress(ClockStalledError):
+                    context.run(target)
             finally:
                 task.finished.set()
                 self._turns.release(task)
@@ -159,6 +169,14 @@ class _Turns:
         self._holder: JumpTask | None = self.first
         self._heap: list[tuple[float, str, int, Entry]] = []
         self._arrivals = 0
+        # Who waits without a deadline: nobody in the heap will ever tell them.
+        self._endless: dict[JumpTask, None] = {}
+        self._stalled: ClockStalledError | None = None
+
+    def check(self) -> None:
+        if self._stalled is not None:
+            # One error for each thread: a traceback belongs to one.
+            raise ClockStalledError(*self._stalled.args)
 
     def push(self, t_s: float, name: str, entry: Entry) -> Entry:
         with self.lock:
@@ -170,26 +188,39 @@ class _Turns:
         has_turn = threading.Event()
         self.suspend(task, until_s, has_turn.set)
         has_turn.wait()
+        self.check()
 
     def suspend(self, task: JumpTask, until_s: float | None, resume: Callable[[], None]) -> None:
         with self.lock:
             task.resume = resume
             task.entry = Entry(task, resume)
-            if until_s is not None:
+            if until_s is None:
+                self._endless[task] = None
+            else:
                 self.push(until_s, task.name, task.entry)
-        self.release(task)
+        if self._stalled is not None:
+            resume()
+        else:
+            self.release(task)
 
     def wake(self, task: JumpTask) -> None:
         with self.lock:
-            if task.entry is not None and self._holder is not task:
+            stalled = self._stalled is not None
+            if not stalled and task.entry is not None and self._holder is not task:
+                self._endless.pop(task, None)
                 task.entry.cancel()
                 task.entry = self.push(self.now_s, task.name, Entry(task, task.resume))
+        if stalled:
+            # There are no turns any more; what the task was waiting for has come all the same.
+            task.resume()
 
     def take(self, task: JumpTask) -> None:
         has_turn = threading.Event()
         with self.lock:
+            self.check()
             if self._holder is task:
                 return
+            self._endless.pop(task, None)
             if task.entry is not None:
                 task.entry.cancel()
             task.resume = has_turn.set
@@ -205,20 +236,36 @@ class _Turns:
         while True:
             with self.lock:
                 entry = self._pop()
-                if entry.task is not None:
+                if entry is None:
+                    waiting = self._stall()
+                elif entry.task is not None:
                     entry.task.entry = None
                     self._holder = entry.task
+            if entry is None:
+                for left in waiting:
+                    left.resume()
+                return
             entry.resume()
             if entry.task is not None:
                 return
 
-    def _pop(self) -> Entry:
+    def _pop(self) -> Entry | None:
         while self._heap:
             t_s, _, _, entry = heapq.heappop(self._heap)
             if not entry.cancelled:
                 self.now_s = max(self.now_s, t_s)
                 return entry
-        raise ClockStalledError("every task waits without a deadline: nothing in this laboratory can happen any more")
+        return None
+
+    def _stall(self) -> list[JumpTask]:
+        """Stop for good; give those who wait, main first, to be resumed without the lock."""
+        waiting = sorted(self._endless, key=lambda task: (task is not self.first, task.name))
+        names = ", ".join(task.name for task in waiting)
+        self._stalled = ClockStalledError(
+            f"every task waits without a deadline ({names}): nothing in this laboratory can happen any more"
+        )
+        log.error("the clock has stalled: %s", self._stalled)
+        return waiting
 
 
 def _nothing() -> None:

@@ -96,7 +96,7 @@ class QuantosDoser(Instrument):
         """
         settings = self._encode(mass_mg, tolerance_mg, sample_id)
         grant = self._authorize("dose", float(mass_mg), "mg", subject=sample_id)
-        return self._begin("dose", self._alone(self._dose(settings, grant)))
+        return self._begin("dose", self._alone(self._dose(settings, grant)), grant)
 
     def head_info(self) -> ActionStatus:
         """Read the chip of the mounted head into `head_substance` and `head_lot`."""
@@ -121,12 +121,12 @@ class QuantosDoser(Instrument):
     def tare(self) -> ActionStatus:
         """Make what is on the pan count as nothing."""
         grant = self._authorize("tare")
-        return self._begin("tare", self._alone(self._tare(grant)))
+        return self._begin("tare", self._alone(self._tare(grant)), grant)
 
     def weigh(self) -> ActionStatus:
         """Wait for a stable weight, in `net_mg`."""
         grant = self._authorize("weigh")
-        return self._begin("weigh", self._alone(self._weigh(grant)))
+        return self._begin("weigh", self._alone(self._weigh(grant)), grant)
 
     def stop(self, *, success: bool = False) -> None:
         """Stop a dosing that is under way where `success` is False; raises nothing."""
@@ -152,7 +152,7 @@ class QuantosDoser(Instrument):
 
     def _move(self, verb: str, command: str, where: int) -> ActionStatus:
         grant = self._authorize(verb)
-        return self._begin(verb, self._alone(self._carry_out(command, f"{command} {where}", grant, MOTION_S)))
+        return self._begin(verb, self._alone(self._carry_out(command, f"{command} {where}", grant, MOTION_S)), grant)
 
     def _dose(self, settings: tuple[tuple[str, str], ...], grant: Granted) -> Job:
         yield from self._read_head()

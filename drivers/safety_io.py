@@ -10,7 +10,6 @@ from ophyd import Component
 
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
-from drivers.codecs.safety_io import SafetyReading
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument
 from drivers.safety_module import SafetyModule
@@ -58,8 +57,6 @@ class SafetyIO(Instrument):
         super().__init__(name, gate=gate, clock=clock, bus=bus)
         self.module = module
         self._poll_s = poll_s
-        self._petting: Granted | None = None
-        self._reading: SafetyReading | None = None
 
     # -- verbs
 
@@ -70,39 +67,31 @@ class SafetyIO(Instrument):
             CommandDeniedError: When the gate refuses.
         """
         grant = self._authorize("close-contactor")
-        return self._begin("close-contactor", self._set_contactor(True, grant))
+        return self._begin("close-contactor", self._set_contactor(True, grant), grant)
 
     def open_contactor(self) -> ActionStatus:
         """Cut the heater's power, now; a gate grants this always."""
         grant = self._authorize("open-contactor")
-        return self._begin("open-contactor", self._set_contactor(False, grant))
+        return self._begin("open-contactor", self._set_contactor(False, grant), grant)
 
     def start_watchdog(self, timeout_s: float) -> ActionStatus:
         """Have the module open everything when nobody pets it for `timeout_s`."""
-        self._petting = grant = self._authorize("start-watchdog", float(timeout_s), "s")
-        return self._begin("start-watchdog", self._start_watchdog(timeout_s, grant))
+        grant = self._authorize("start-watchdog", float(timeout_s), "s")
+        return self._begin("start-watchdog", self._start_watchdog(timeout_s, grant), grant)
 
     def pet(self) -> ActionStatus:
-        """Tell the watchdog that somebody is there, by the leave that started it."""
-        grant = self._petting or self._authorize("pet-watchdog")
-        return self._begin("pet-watchdog", self._pet(grant))
+        """Tell the watchdog that somebody is there; a gate grants this always."""
+        grant = self._authorize("pet")
+        return self._begin("pet", self._pet(grant), grant)
 
     def rearm(self) -> ActionStatus:
         """Restore the ability to close outputs after the watchdog expired; never done by itself."""
         grant = self._authorize("rearm")
-        return self._begin("rearm", self._rearm(grant))
+        return self._begin("rearm", self._rearm(grant), grant)
 
     def scan(self) -> ActionStatus:
         """Look at everything now, so that what is decided next rests on this moment."""
         return self._begin("scan", self._scan())
-
-    def read_now(self) -> SafetyReading:
-        """Look at everything now; waits in lab time.
-
-        Raises:
-            LinkError: When nobody answers.
-        """
-        return self.bus.call(self.name, self._read)
 
     # -- jobs
 
@@ -139,9 +128,8 @@ class SafetyIO(Instrument):
         self._read()
         return self.clock.now() + self._poll_s
 
-    def _read(self) -> SafetyReading:
-        reading = self._reading = self.module.read()
+    def _read(self) -> None:
+        reading = self.module.read()
         values = {name: float(safe) for name, safe in zip(INPUT_SIGNALS, reading.inputs, strict=True)}
         self._publish(ai1_degc=reading.analogue_degc[0], watchdog=reading.watchdog.name.lower(), **values)
         self._seen()
-        return reading

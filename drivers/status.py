@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 
-from drivers.clock import Task
+from drivers.clock import ClockStalledError, Task
 
 Callback = Callable[["ActionStatus"], None]
 
@@ -57,9 +57,15 @@ class ActionStatus:
         """Mark the action as failed because of `error`."""
         self._finish(error)
 
-    def _finish(self, error: BaseException | None) -> None:
+    def give_up(self, error: BaseException) -> None:
+        """Mark the action as failed unless it has ended; for whoever cleans up."""
+        self._finish(error, unless_done=True)
+
+    def _finish(self, error: BaseException | None, *, unless_done: bool = False) -> None:
         with self._lock:
             if self._done:
+                if unless_done:
+                    return
                 raise RuntimeError(f"{self.device}: {self.action} ended twice")
             self._done, self._exception = True, error
             waiter = self._waiter
@@ -84,6 +90,7 @@ class Waiter:
         self._lock = threading.Lock()
         self._pending = set(statuses)
         self._ended: list[ActionStatus] = []
+        self._over = False
 
     def suspend(self) -> None:
         """Give up the task's turn until the actions have ended; return at once where they have."""
@@ -94,7 +101,7 @@ class Waiter:
                 else:
                     status._waiter = self  # noqa: SLF001
         if self._pending:
-            self._task.suspend(None, self._tell_all)
+            self._task.suspend(None, self._resumed)
 
     def one_ended(self, status: ActionStatus) -> None:
         """Note that one action ended; wakes the task when nothing is left to wait for."""
@@ -102,16 +109,27 @@ class Waiter:
             self._pending.discard(status)
             self._ended.append(status)
             over = not self._pending or not status.success
+            self._over = self._over or over
         if over:
             self._task.wake()
 
     def stop_waiting(self) -> None:
         """The wait is over, for whatever reason: the task has the turn when this returns."""
+        self._over = True
         for status in tuple(self._pending):
             with status._lock:  # noqa: SLF001
                 status._waiter = None  # noqa: SLF001
         self._task.take_turn()
         self._tell_all()
+
+    def _resumed(self) -> None:
+        if self._over:
+            self._tell_all()
+            return
+        # Nobody woke the task, so its clock has stalled: what it waits for will never end.
+        for status in tuple(self._pending):
+            error = f"{status.device}: {status.action} cannot end any more: the clock has stalled"
+            status.give_up(ClockStalledError(error))
 
     def _tell_all(self) -> None:
         with self._lock:

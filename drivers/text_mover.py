@@ -96,29 +96,20 @@ class TextMover(Instrument):
         line = self._line(lambda: wire.ask_at(position))
         return self._begin("look-at", self._read_labware(line))
 
-    def labware_at(self, position: str) -> str | None:
-        """Give the barcode at a position, None where it is free; waits in lab time."""
-        line = self._line(lambda: wire.ask_at(position))
-        return self.bus.call(self.name, lambda: self._ask(line, wire.parse_at))
-
-    def door_state(self, furnace: str) -> str:
-        """Tell whether a furnace's door is open, closed or moving; waits in lab time."""
-        line = self._line(lambda: wire.ask_door(furnace))
-        return self.bus.call(self.name, lambda: self._ask(line, wire.parse_door)).value.lower()
-
     def stop(self, *, success: bool = False) -> None:
         """Stand still and keep the grip where `success` is False; raises nothing."""
         if success or self.job.get() != "busy":
             return
         try:
-            self._begin("stop", self._halt(self._authorize("stop")))
+            grant = self._authorize("stop")
+            self._begin("stop", self._halt(grant), grant)
         except DriverError as error:
             log.error("%s: could not be stopped: %s", self.name, error)
 
     # -- jobs
 
     def _do(self, line: str, grant: Granted, time_s: float = 0.0) -> ActionStatus:
-        return self._begin(line, self._carry_out(line, grant, time_s))
+        return self._begin(line, self._carry_out(line, grant, time_s), grant)
 
     def _carry_out(self, line: str, grant: Granted, time_s: float) -> Job:
         number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))

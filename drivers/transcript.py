@@ -13,6 +13,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from drivers.clock import Clock
+
+log = logging.getLogger(__name__)
 
 Direction = Literal["tx", "rx"]
 
@@ -67,17 +71,28 @@ class NoTranscript:
 
 
 class TranscriptWriter:
-    """Appends to a file; any thread may write."""
+    """Appends to a file; any thread may write.
+
+    Each entry goes to the operating system whole and at once. One that cannot be written, to a full disk say,
+    is lost and counted: instruments go on.
+    """
 
     def __init__(self, path: Path, clock: Clock, links: Mapping[str, tuple[str, str]] | None = None) -> None:
         """Open a new transcript; `links` gives driver and address of each link, for whoever replays it."""
         self._clock = clock
-        # Re-entrant: a signal handler may flush while this thread is writing.
+        # Re-entrant: a signal handler may close while this thread is writing.
         self._lock = threading.RLock()
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._lost = 0
         if links is not None:
             known = {name: {"model": model, "address": address} for name, (model, address) in links.items()}
             self._append({"header": {"links": known}})
+
+    @property
+    def lost(self) -> int:
+        """How many entries could not be written."""
+        return self._lost
 
     def frame(self, link: str, direction: Direction, data: bytes) -> None:
         """Note bytes of one link."""
@@ -89,15 +104,13 @@ class TranscriptWriter:
         packed = base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
         self._append({"t": self._clock.now(), "link": link, "dir": "file", "name": name, "gzip": packed})
 
-    def flush(self) -> None:
-        """Give everything written so far to the operating system."""
-        with self._lock:
-            self._file.flush()
-
     def close(self) -> None:
-        """Flush and close; what comes later is dropped, because a last late frame must not end a bus."""
+        """Close; what comes later is dropped, because a last late frame must not end a bus."""
         with self._lock:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:
+                log.error("transcript %s could not be closed, its end may be missing: %s", self._path, error)
 
     def __enter__(self) -> TranscriptWriter:
         return self
@@ -110,8 +123,27 @@ class TranscriptWriter:
     def _append(self, entry: dict[str, object]) -> None:
         line = json.dumps(entry, separators=(",", ":")) + "\n"
         with self._lock:
-            if not self._file.closed:
-                self._file.write(line)
+            if self._file.closed:
+                return
+            try:
+                self._write(line.encode())
+            except OSError as error:
+                self._lose(error)
+
+    def _write(self, line: bytes) -> None:
+        """Write all of a line or, where that fails, nothing of it: half a line would spoil the next one."""
+        written = self._file.write(line)
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError:
+            os.ftruncate(self._file.fileno(), self._file.tell() - written)
+            raise
+
+    def _lose(self, error: OSError) -> None:
+        if not self._lost:
+            log.error("transcript %s has a hole from here on, instruments go on: %s", self._path, error)
+        self._lost += 1
 
 
 def read_transcript(path: Path) -> Iterator[Frame | ReceivedFile]:

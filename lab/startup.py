@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.bus import Bus
 from drivers.clock import Clock, JumpClock, RealClock, ScaledClock
+from drivers.gate import DriverError, acting_as
 from drivers.transcript import Transcript, TranscriptWriter
+from lab.campaign.check import why_unfit
 from lab.config.addresses import Wire
 from lab.config.lab_file import (
     DIFFRACTOMETER_DRIVERS,
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
     from sim.spec import Instrument, Laboratory
 
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
+
+
+RESET_WITHIN_S = 60.0
+"""Lab seconds within which a furnace must have confirmed that its programme is reset."""
 
 
 class Wires(Protocol):
@@ -90,8 +96,8 @@ class OpenLab:
     devices: dict[str, Any]
     answers: dict[str, str]
     """Device name to what it said about itself."""
-    _transcript: TranscriptWriter
     _resources: ExitStack
+    _started: bool
 
     def start(self) -> None:
         """Start scanning for safety; until then nothing has been changed at any instrument."""
@@ -100,15 +106,30 @@ class OpenLab:
             self.journal.write("note", text="the simulated chemistry of this version is of difficulty easy")
         modules = self.config.safety_modules
         watchdogs_s = {name: device.watchdog or 0.0 for name, device in modules.items()}
+        self._started = True
         self.monitor.start({name: self.devices[name] for name in modules}, watchdogs_s)
-
-    def keep(self) -> None:
-        """Hand what was recorded so far to the operating system."""
-        self._transcript.flush()
 
     def close(self) -> None:
         """Leave everything cold, end all threads, bring all records to the disk."""
-        self._resources.close()
+        with self._resources:
+            if self._started:
+                self.monitor.close()
+                self._end_programmes()
+
+    def _end_programmes(self) -> None:
+        """Reset every furnace: a programme left running would heat whoever closes the contactor next."""
+        deadline_s = self.clock.now() + RESET_WITHIN_S
+        for name, furnace in self.bench.furnaces.items():
+            try:
+                with acting_as("operator"):
+                    status = furnace.set("reset-program")
+                over = self.clock.event()
+                status.add_callback(lambda _, over=over: over.set())
+                error = status.exception() if over.wait(deadline_s) else "no answer"
+            except DriverError as refusal:
+                error = refusal
+            if error is not None:
+                self.journal.write("alarm", durable=True, device=name, text=f"programme not reset: {error}")
 
 
 def make_clock(choice: str | None, *, simulated: bool) -> Clock:
@@ -163,18 +184,20 @@ def open_lab(
         links = {name: (device.driver, device.address) for name, device in config.devices.items()}
         transcript = resources.enter_context(TranscriptWriter(folder / "transcript.jsonl", clock, links))
         if wires is None and simulated:
-            wires = _simulate(config, simulated, clock, results, choices)
+            folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="athanor-")))
+            wires = _simulate(config, simulated, clock, results, choices, folder)
         if wires is not None:
             resources.callback(wires.close)
+        # Closed in the opposite order: heat off, programmes ended, buses, engines, wires, records.
+        engines = [TaskEngine(clock, _documents_to(journal)) for _ in range(len(config.furnaces) + 1)]
+        for engine in engines:
+            resources.callback(engine.close)
+        resources.callback(_let_tasks_end, clock)
         builder = resources.enter_context(_Builder(config, clock, transcript, wires, results))
         monitor = SafetyMonitor(interlocks, clock, journal)
         gateway = Gateway(_limits(config), interlocks, monitor.values, monitor.tripped, clock, journal)
         devices = {name: builder.build(name, device, gateway) for name, device in config.devices.items()}
         answers = {name: device.identify() for name, device in devices.items()}
-        engines = [TaskEngine(clock, _documents_to(journal)) for _ in config.furnaces]
-        for engine in engines:
-            resources.callback(engine.close)
-        resources.callback(monitor.close)
         return OpenLab(
             config=config,
             seed=choices.seed,
@@ -188,8 +211,8 @@ def open_lab(
             engines=engines,
             devices=devices,
             answers=answers,
-            _transcript=transcript,
             _resources=resources.pop_all(),
+            _started=False,
         )
 
 
@@ -213,12 +236,12 @@ def refuse_real(config: LabConfig) -> None:
 # ---------------------------------------------------------------- the simulator
 
 
-def _simulate(config: LabConfig, names: set[str], clock: Clock, results: Path, choices: Choices) -> Wires:
+def _simulate(config: LabConfig, names: set[str], clock: Clock, results: Path, choices: Choices, folder: Path) -> Wires:
     from sim import SimError, serve
 
     laboratory = _sim_laboratory(config, names, results, choices)
     try:
-        return serve(laboratory, clock, _wire_folder())
+        return serve(laboratory, clock, folder)
     except SimError as error:
         raise UsageError(str(error)) from None
 
@@ -262,8 +285,8 @@ def _sim_instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
     return Instrument(name, device.driver, address, options)
 
 
-def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: Path) -> Recording:
-    """Serve a recorded wire transcript in place of instruments.
+def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: Path, folder: Path) -> Recording:
+    """Serve a recorded wire transcript in place of instruments; pseudo-terminals go to `folder`.
 
     Raises:
         UsageError: Where the transcript cannot be read.
@@ -272,14 +295,14 @@ def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: P
 
     folders = {name: results for name, device in config.devices.items() if device.driver in DIFFRACTOMETER_DRIVERS}
     try:
-        return serve_transcript(transcript, clock, _wire_folder(), folders)
+        return serve_transcript(transcript, clock, folder, folders)
     except SimError as error:
         raise UsageError(str(error)) from None
 
 
-def _wire_folder() -> Path:
-    """A new folder for pseudo-terminals; short, and never shared between runs."""
-    return Path(tempfile.mkdtemp(prefix="athanor-"))
+def _let_tasks_end(clock: Clock) -> None:
+    """Let samples that were in work notice that their instruments are gone, and end."""
+    clock.sleep_until(clock.now() + 1.0)
 
 
 # ---------------------------------------------------------------- devices
@@ -363,6 +386,9 @@ def _bench(config: LabConfig, devices: Mapping[str, Any]) -> Bench:
         mover=devices[config.only(MOVER_DRIVERS)],
         diffractometer=devices[config.file.stations.measure[0]],
         head_of={lot: number for lot, (_, number) in heads.items()},
+        fits=lambda name, firing: (
+            not why_unfit(config.furnaces[name], firing.peak_degc, firing.fastest_degc_per_min, firing.atmosphere)
+        ),
     )
 
 

@@ -6,6 +6,7 @@ ruamel.yaml reads YAML 1.2, in which ``on``, ``off`` and ``NO`` are text and ``1
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,21 +109,25 @@ def load_yaml(path: Path) -> Any:
     try:
         data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DocumentError(
-            [Fault(str(path), None, f"cannot be read ({error.strerror}): give the path of a file that exists")]
-        ) from None
+        message = f"cannot be read ({error.strerror}): give the path of a file that exists"
+        raise DocumentError([Fault(str(path), None, message)]) from None
     except UnicodeDecodeError:
         raise DocumentError([Fault(str(path), None, "is not UTF-8 text: give a YAML file")]) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise DocumentError(
-            [Fault(str(path), line, f"is not valid YAML ({error.problem}): is it cut short?")]
-        ) from None
+        raise DocumentError([Fault(str(path), line, _not_yaml(str(error.problem)))]) from None
     except YAMLError as error:
         raise DocumentError([Fault(str(path), None, f"is not valid YAML ({error})")]) from None
     if data is None:
         raise DocumentError([Fault(str(path), None, "is empty: `athanor init` writes commented examples")])
     return data
+
+
+def _not_yaml(problem: str) -> str:
+    twice = re.match(r'found duplicate key "(.*?)" with', problem)
+    if twice:
+        return f"the key {twice[1]!r} is given twice: keep one of them"
+    return f"is not valid YAML ({problem}): is it cut short?"
 
 
 def load_model(path: Path, model: type[Model]) -> Model:

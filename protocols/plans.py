@@ -23,6 +23,9 @@ Metadata = Mapping[str, Any]
 LAGGING_SENSOR_S = 6 * 3600.0
 """How long the independent sensor of a furnace may stay above the controller's on cooling."""
 
+PEAK_TOLERANCE_DEGC = 25.0
+"""How far below its highest setpoint a firing may stay and still count as the firing that was asked for."""
+
 READING_INTERVAL_S = 300.0
 """How often a firing's temperature enters the record; the driver itself polls as often as it must."""
 
@@ -129,14 +132,15 @@ def fire(furnace: Any, safety: Any | None, *, firing: Firing, now: Callable[[], 
         yield from _refresh(safety)
         if safety is not None:
             yield from _act(safety, "close-contactor")
+            yield from _refresh(safety)
+        _require_power(furnace, safety)
         status = yield from bps.abs_set(furnace, "run-program", steps=programme_steps(firing), group="firing")
-        peak_degc = float(furnace.reading_degc.get())
         while not status.done:
             yield from _event([furnace], "furnace")
-            peak_degc = max(peak_degc, float(furnace.reading_degc.get()))
             yield from sleep_until(now() + READING_INTERVAL_S)
+            _require_power(furnace, safety)
         yield from bps.wait("firing")
-        return peak_degc
+        return _peak(furnace, firing)
 
     def body() -> Plan:
         peak_degc = yield from bpp.finalize_wrapper(heat(), lambda: _stop_heating(furnace, safety))
@@ -293,6 +297,26 @@ def _through_the_door(
         )
 
     return (yield from _run(body(), _nothing, md))
+
+
+def _require_power(furnace: Any, safety: Any | None) -> None:
+    """Raise where a firing has lost its heater: what comes out would not be what the recipe says."""
+    # Unknown (NaN) is not closed.
+    if safety is not None and safety.contactor_closed.get() != 1.0:
+        raise PlanError(
+            f"{safety.name}: the contactor of {furnace.name} is not closed: look for a trip or an open door"
+        )
+
+
+def _peak(furnace: Any, firing: Firing) -> float:
+    """The highest reading of the firing, in degC; raises where it is far from what was asked."""
+    reached_degc = float(furnace.peak_degc.get())
+    if not reached_degc >= firing.peak_degc - PEAK_TOLERANCE_DEGC:
+        raise PlanError(
+            f"{furnace.name}: reached {reached_degc:.0f} degC where {firing.peak_degc:g} degC was asked: "
+            "look at its heater and its power"
+        )
+    return reached_degc
 
 
 def _stop_heating(furnace: Any, safety: Any | None) -> Plan:

@@ -3,7 +3,7 @@
     command   MOVE vials/1 doser-1/1 LF
     reply     JOB 7 LF                  or ERR words of the reason LF
     JOB? 7 -> JOB 7 BUSY | JOB 7 DONE | JOB 7 FAILED words | ERR no such job
-    AT? vials/1 -> AT vials/1 V001      DOOR? furnace-1 -> DOOR furnace-1 OPEN | CLOSED | MOVING
+    AT? vials/1 -> AT vials/1 V001 | AT vials/1 -
     ID? -> ID text-mover 1 SN-name      STOP -> STOPPED
 
 One line answers each line. Positions are PLACE/N with N from 1.
@@ -29,16 +29,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
 
 
-class DoorState(StrEnum):
-    """Where a furnace's door is."""
-
-    OPEN = "OPEN"
-    CLOSED = "CLOSED"
-    MOVING = "MOVING"
-
-
 _JOB_STATES = frozenset(state.value for state in JobState)
-_DOOR_STATES = frozenset(state.value for state in DoorState)
 
 
 @dataclass(frozen=True)
@@ -91,11 +82,6 @@ def ask_at(at: str) -> str:
     return f"AT? {position(at)}"
 
 
-def ask_door(furnace: str) -> str:
-    """Ask where a furnace's door is."""
-    return f"DOOR? {word(furnace)}"
-
-
 def parse_identity(line: str) -> str:
     """Give the serial number of a text mover.
 
@@ -140,14 +126,6 @@ def parse_at(line: str) -> str | None:
         case ["AT", _, barcode]:
             return None if barcode == "-" else barcode
     raise CodecError(f"{line!r} tells of no position")
-
-
-def parse_door(line: str) -> DoorState:
-    """Read the reply to DOOR?; raises as `parse_job`."""
-    match _words(line):
-        case ["DOOR", _, state] if state in _DOOR_STATES:
-            return DoorState(state)
-    raise CodecError(f"{line!r} tells of no door")
 
 
 def position(text: str) -> str:

@@ -17,6 +17,7 @@ import serial
 
 from drivers.errors import LinkError
 from drivers.gate import Granted
+from drivers.links.grant import check_grant
 from drivers.transcript import Transcript
 
 POLL_S = 0.02
@@ -97,6 +98,7 @@ class LineLink:
 
         Raises:
             LinkError: When no reply came; whether the command was carried out is unknown then.
+            GrantError: When the leave is for another device.
         """
         wait_s = self.act_timeout_s if timeout_s is None else timeout_s
         self.send(line, grant)
@@ -111,7 +113,9 @@ class LineLink:
 
         Raises:
             LinkError: When the port cannot be opened or written to.
+            GrantError: When the leave is for another device.
         """
+        check_grant(self.device, grant)
         self._send(line)
 
     def read_line(self, timeout_s: float | None = None, *, accepts: Accepts | None = None) -> str | None:

@@ -22,6 +22,7 @@ from pymodbus.pdu import ModbusPDU
 from drivers.address import ModbusAddress, SocketAddress
 from drivers.errors import LinkError, RefusedError
 from drivers.gate import Granted
+from drivers.links.grant import check_grant
 from drivers.transcript import Transcript
 
 EXCEPTIONS = {
@@ -206,6 +207,7 @@ class ModbusLink:
         Raises:
             LinkError: When no sound reply came; whether it was written is unknown then.
             RefusedError: When the unit answers with an exception, or nobody may write there.
+            GrantError: When the leave is for another device.
         """
         self._check_writable(address, 1)
         client, unit = self._port.client, self._unit
@@ -245,6 +247,7 @@ class ModbusLink:
         raise self._silence(self._port.tries) from cause
 
     def _tell(self, send: Send, grant: Granted) -> None:
+        check_grant(self.device, grant)
         try:
             reply = self._port.once(self.device, send)
         except ModbusException as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from drivers.errors import LinkError
 from drivers.gate import Granted
+from drivers.links.grant import check_grant
 from drivers.transcript import Transcript
 
 
@@ -71,7 +72,9 @@ class QueryLink:
 
         Raises:
             LinkError: When no reply came; whether the command was carried out is unknown then.
+            GrantError: When the leave is for another device.
         """
+        check_grant(self.device, grant)
         try:
             return self._exchange(message, accepts)
         except OSError as error:

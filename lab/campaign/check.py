@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
+from drivers.codecs.eurotherm import SEGMENT_COUNT
 from lab.campaign.problem import problem_of
+from lab.campaign.weighing import Note, check_balance, check_batch, check_doses
 from lab.config.campaign_file import CampaignFile
 from lab.config.lab_file import DeviceFile, LabConfig, programs_of
 from protocols.documents import DocumentError, Fault, line_of, load_yaml
-from protocols.recipe import Recipe, XrdScan
+from protocols.recipe import SAFE_TO_HANDLE_DEGC, Dwell, Firing, Mixing, Recipe, XrdScan
+from protocols.recipe_file import scan_from_file
 
-Note = Callable[[tuple[object, ...], str], None]
+_PLACES: dict[str, tuple[object, ...]] = {
+    "temperature_degc": ("process", "temperature"),
+    "dwell_s": ("process", "dwell"),
+    "ramp_degc_per_min": ("process", "ramp"),
+    "regrinds": ("process", "regrinds"),
+    "constraint": ("constraints",),
+    "objective": ("objectives",),
+}
+"""How a planner's sentence begins, and the key of the campaign that it is about; others are about the target."""
 
 
 def program_for(scan: XrdScan, lab: LabConfig) -> str | None:
@@ -27,9 +38,13 @@ def check_recipe(recipe: Recipe, path: Path, lab: LabConfig) -> None:
     note = _noter(path, faults)
     for amount in recipe.precursors:
         _check_lot(amount.lot, ("precursors", amount.lot), lab, note)
-    _check_doses(recipe, lab, note)
+    check_doses(recipe, lab, note)
+    _check_mixing(recipe.mixing, "mixing", note)
+    if recipe.regrind is not None:
+        _check_mixing(recipe.regrind, "regrind", note)
     for i, firing in enumerate(recipe.firings):
         where = ("firings", i)
+        _check_steps(firing, where, note)
         _check_furnaces(
             lab,
             where,
@@ -38,11 +53,12 @@ def check_recipe(recipe: Recipe, path: Path, lab: LabConfig) -> None:
             rate=firing.fastest_degc_per_min,
             atmosphere=firing.atmosphere,
         )
-    for i, scan in enumerate(recipe.measure):
-        _check_scan(scan, ("measure", i), lab, note)
+    _check_scans(recipe.measure, lab, note)
     if not faults:
         formulas = [lab.inventory.lots[lab.inventory.lot_named(p.lot)].formula for p in recipe.precursors]
         _check_elements(recipe.target.formula, formulas, ("target", "formula"), note)
+    if not faults:
+        check_balance(recipe, lab, note)
     _raise(faults)
 
 
@@ -62,9 +78,9 @@ def check_campaign(campaign: CampaignFile, path: Path, lab: LabConfig) -> None:
         rate=process.ramp[1],
         atmosphere=process.atmosphere,
     )
-    for i, entry in enumerate(campaign.measure):
-        scan = XrdScan(from_deg=entry.xrd.from_, to_deg=entry.xrd.to, time_s=entry.xrd.time)
-        _check_scan(scan, ("measure", i), lab, note)
+    _check_ranges(campaign, note)
+    _check_mixing(campaign.mixing.to_mixing(), "mixing", note)
+    _check_scans([scan_from_file(entry) for entry in campaign.measure], lab, note)
     room = min(lab.inventory.vials, lab.inventory.crucibles, lab.inventory.holders)
     if campaign.budget.samples > room:
         note(
@@ -105,15 +121,34 @@ def _check_lot(text: str, keys: tuple[object, ...], lab: LabConfig, note: Note) 
         )
 
 
-def _check_doses(recipe: Recipe, lab: LabConfig, note: Note) -> None:
-    for name in lab.file.stations.dose:
-        limit_mg = lab.devices[name].limits.mass
-        for amount in recipe.precursors:
-            if limit_mg is not None and amount.mass_mg > limit_mg:
-                note(
-                    ("precursors", amount.lot),
-                    f"{amount.mass_mg:g} mg of {amount.lot}, limit of {name} is {limit_mg:g} mg: make a smaller batch",
-                )
+def _check_mixing(mixing: Mixing, key: str, note: Note) -> None:
+    for name, found in (("solvent", mixing.solvent), ("media", mixing.media)):
+        if found is not None:
+            note((key, name), f"{name} {found!r} is not in this version, which mixes dry and without media: write none")
+
+
+def _check_steps(firing: Firing, keys: tuple[object, ...], note: Note) -> None:
+    targets = [segment.to_degc for segment in firing.segments if not isinstance(segment, Dwell)]
+    # Cooling down is added where the recipe ends hot.
+    steps = len(targets) + (targets[-1] > SAFE_TO_HANDLE_DEGC)
+    if steps > SEGMENT_COUNT:
+        note(
+            keys,
+            f"{steps} ramps and coolings, the last one to {SAFE_TO_HANDLE_DEGC:g} degC included, and a furnace's "
+            f"programme holds {SEGMENT_COUNT}: leave some out",
+        )
+
+
+def _check_ranges(campaign: CampaignFile, note: Note) -> None:
+    process = campaign.process
+    least = {
+        "temperature": (process.temperature[0], SAFE_TO_HANDLE_DEGC, "degC"),
+        "dwell": (process.dwell[0] / 3600.0, 0.0, "h"),
+        "ramp": (process.ramp[0], 0.0, "degC/min"),
+    }
+    for key, (low, above, unit) in least.items():
+        if low <= above:
+            note(("process", key), f"{key} starts at {low:g} {unit}, and must be above {above:g} {unit}: raise it")
 
 
 def _check_furnaces(
@@ -121,14 +156,15 @@ def _check_furnaces(
 ) -> None:
     problems = []
     for name, furnace in lab.furnaces.items():
-        found = _unfit(furnace, peak_degc, rate, atmosphere)
+        found = why_unfit(furnace, peak_degc, rate, atmosphere)
         if not found:
             return
         problems.append(f"{name}: {found}")
     note(keys, f"no furnace of {lab.path.name} can do this: {'; '.join(problems)}")
 
 
-def _unfit(furnace: DeviceFile, peak_degc: float, rate: float, atmosphere: str) -> str:
+def why_unfit(furnace: DeviceFile, peak_degc: float, rate: float, atmosphere: str) -> str:
+    """Why a furnace cannot do a firing, in one sentence; empty where it can."""
     limits = furnace.limits
     assert limits.setpoint is not None and limits.ramp is not None  # noqa: S101, PT018 - the lab file was checked
     if peak_degc > limits.setpoint:
@@ -138,6 +174,13 @@ def _unfit(furnace: DeviceFile, peak_degc: float, rate: float, atmosphere: str) 
     if atmosphere not in (furnace.atmospheres or []):
         return f"atmosphere {atmosphere!r} requested, it has {', '.join(furnace.atmospheres or [])}"
     return ""
+
+
+def _check_scans(scans: Sequence[XrdScan], lab: LabConfig, note: Note) -> None:
+    for i, scan in enumerate(scans):
+        _check_scan(scan, ("measure", i), lab, note)
+    if len(scans) > 1:
+        note(("measure", 1), f"{len(scans)} measurements, and this version makes one of each sample: leave one")
 
 
 def _check_scan(scan: XrdScan, keys: tuple[object, ...], lab: LabConfig, note: Note) -> None:
@@ -170,9 +213,8 @@ def _check_elements(target: str, formulas: list[str], keys: tuple[object, ...], 
 
 def _check_routes(campaign: CampaignFile, lab: LabConfig, note: Note) -> None:
     from planner.errors import PlannerError
-    from planner.routes import enumerate_routes
 
     try:
-        enumerate_routes(problem_of(campaign, lab))
+        check_batch(campaign, problem_of(campaign, lab), lab, note)
     except PlannerError as error:
-        note(("target", "formula"), str(error))
+        note(_PLACES.get(str(error).split()[0], ("target", "formula")), str(error))

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from drivers.clock import Clock, Event
 from lab.campaign.observe import observe
+from lab.characterization.errors import CharacterizationError
 from lab.characterization.result import Characterization
+from lab.errors import LabError
 from lab.records.journal import Journal
 from lab.scheduling.engine import TaskEngine
 from lab.scheduling.reservations import Reservations
@@ -23,7 +25,12 @@ class Analyst(Protocol):
     """Turns a pattern file into phases, and draws the fit."""
 
     def analyze(self, pattern: Path, picture: Path) -> Characterization:
-        """Analyse one pattern; raises `LabError` where the file cannot be read."""
+        """Analyse one pattern.
+
+        Raises:
+            CharacterizationError: Where the file cannot be read.
+            LabError: Where no worker answers.
+        """
 
 
 @dataclass
@@ -35,6 +42,8 @@ class Sample:
     recipe_path: Path
     result: Characterization | None = None
     observation: Observation | None = None
+    analysis_failure: str | None = None
+    """Why the pattern could not be analysed."""
 
     @property
     def name(self) -> str:
@@ -81,7 +90,7 @@ class CampaignLoop:
     """Asked between samples: no new one is started once it is true; those in work are finished."""
     samples: list[Sample] = field(default_factory=list)
     ended_because: str | None = None
-    """Why the planner gave no further recipe, where that ended the campaign before its budget."""
+    """Why no further sample was started, where that ended the campaign before its budget."""
 
     def run(self) -> list[Sample]:
         """Make and measure samples until the budget is spent or a stop is asked for."""
@@ -102,15 +111,16 @@ class CampaignLoop:
 
     def _next(self) -> Sample | None:
         """The next sample, or None where there is to be no further one."""
+        still = self.bench.stands_still(self.reservations.retired)
+        if still is not None and self.ended_because is None:
+            self._end(still)
         over = self.stop_requested() or self.ended_because is not None or self._defect is not None
         if over or len(self.samples) >= self.terms.samples:
             return None
         try:
             (suggestion,) = self.planner.suggest(1)
         except PlannerError as error:
-            # What is in work is finished and kept; a planner that has no idea left ends the campaign early.
-            self.ended_because = str(error)
-            self.journal.write("planner-ended", durable=True, reason=self.ended_because)
+            self._end(str(error))
             return None
         number = len(self.samples) + 1
         name = f"sample-{number:03d}"
@@ -130,6 +140,11 @@ class CampaignLoop:
         sample = Sample(suggestion, SampleRecord(name, number, suggestion.recipe), path)
         self.samples.append(sample)
         return sample
+
+    def _end(self, reason: str) -> None:
+        """Start no further sample; what is in work is finished and kept."""
+        self.ended_because = reason
+        self.journal.write("ended-early", durable=True, reason=reason)
 
     def _start(self, sample: Sample, engine: TaskEngine, free: list[TaskEngine]) -> None:
         runner = SampleRunner(
@@ -163,7 +178,11 @@ class CampaignLoop:
         for sample in finished:
             if sample.record.pattern_path is not None and not sample.failed:
                 picture = self.folder / "fits" / f"{sample.name}.png"
-                sample.result = self.analyst.analyze(Path(sample.record.pattern_path), picture)
+                try:
+                    sample.result = self.analyst.analyze(Path(sample.record.pattern_path), picture)
+                except (CharacterizationError, LabError) as error:
+                    # The pattern is kept and a person can look at it; the campaign goes on without its result.
+                    sample.analysis_failure = str(error)
             sample.observation = observe(
                 sample.suggestion.trial_id,
                 sample.record,
@@ -186,6 +205,6 @@ class CampaignLoop:
             outcome=observation.outcome,
             objectives={name: [m.value, m.sd] for name, m in observation.objectives.items()},
             dosed_mg=sample.record.dosed_mg,
-            failure=sample.record.failure,
+            failure=sample.record.failure or sample.analysis_failure,
             analysis=sample.result.to_json(sample.record.pattern_path or "") if sample.result else None,
         )

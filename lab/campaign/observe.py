@@ -40,12 +40,12 @@ def observe(
     """Judge one finished sample.
 
     A failed task is the equipment's fault until somebody shows that the recipe did it. A result below the
-    campaign's gate is withheld from the model, never set to zero.
+    campaign's gate, or none at all, is withheld from the model, never set to zero.
     """
-    if record.failure is not None or result is None:
+    if record.failure is not None:
         return Observation(trial_id, Outcome.FAILED_EQUIPMENT)
     hours = Measured(record.furnace_s / 3600.0, FURNACE_HOURS_SD)
-    if result.needs_review or result.confidence < least_confidence:
+    if result is None or result.needs_review or result.confidence < least_confidence:
         return Observation(trial_id, Outcome.MISSING, {"furnace_hours": hours})
     return Observation(
         trial_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lab.config.lab_file import LabConfig
 from lab.records.journal import read_journal
 from lab.startup import Choices, make_clock, open_lab, recorded_wires
 from planner.types import Measured, Observation, Outcome
-from protocols.recipe import Recipe
+from protocols.recipe_file import load_recipe
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Playback:
 def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratch: Path) -> Playback:
     """Run the recipes of a finished run again, every instrument's side played from the transcript.
 
+    The recipes are those that the run saved, because they are what the planner asked; all that instruments
+    answered comes from the transcript, and the journal is only what the outcome is compared with.
+
     Args:
         data: Data folder of the run.
         lab: The lab that it ran on.
@@ -44,12 +48,11 @@ def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratc
     for part in ("recipes", "raw", "fits"):
         (scratch / part).mkdir()
     clock = make_clock("jump", simulated=True)
-    wires = recorded_wires(lab, data / "transcript.jsonl", clock, scratch / "raw")
+    wires = recorded_wires(lab, data / "transcript.jsonl", clock, scratch / "raw", scratch / "wires")
+    recipes = [load_recipe(path) for path in sorted((data / "recipes").glob("*.yaml"))]
     opened = open_lab(lab, scratch, Choices(), wires=wires, clock=clock)
-    opened.start()
-    recipes = [Recipe.model_validate(entry["recipe"]) for entry in _of(entries, "suggested")]
     planner = GivenRecipes(recipes, "replay")
-    CampaignLoop(
+    loop = CampaignLoop(
         replace(terms, samples=len(recipes)),
         planner,
         analyst,
@@ -59,8 +62,10 @@ def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratc
         opened.reservations,
         opened.journal,
         scratch,
-    ).run()
-    opened.close()
+    )
+    with closing(opened):
+        opened.start()
+        loop.run()
     recorded = [_observation(entry) for entry in _of(entries, "observed")]
     return Playback(recorded, planner.observations, len(wires.mismatches))
 

@@ -128,6 +128,11 @@ class Session:
         """Why the planner ended the campaign before its budget, where it did."""
         return self._loop.ended_because if self._loop is not None else None
 
+    @property
+    def raised(self) -> list[str]:
+        """Timeouts that are longer than the files ask for, because of the clock."""
+        return self.opened.monitor.raised if self.opened is not None else []
+
     def run(self, on_change: OnChange) -> dict[str, Any]:
         """Run to the end and return the summary; whatever happens, the instruments are left cold.
 
@@ -136,8 +141,8 @@ class Session:
         """
         with ExitStack() as stack:
             stack.enter_context(_logging_to(self.folder / "log.txt"))
-            stack.enter_context(hold_lab(self.lab.name, self.folder, real=self._is_real))
             try:
+                stack.enter_context(hold_lab(self.lab.name, self.folder, real=self._is_real))
                 opened = self.opened = open_lab(self.lab, self.folder, self.choices)
                 stack.callback(opened.close)
                 if not self.choices.simulate_all:
@@ -150,13 +155,16 @@ class Session:
             begin_s = opened.clock.now()
             self._loop = self._make_loop(opened, compute, on_change)
             opened.journal.write("campaign-started", durable=True, campaign=self.work.name, samples=self.work.samples)
-            self._loop.run()
-            return self._finish(opened, begin_s)
+            try:
+                self._loop.run()
+                return self._finish(opened, begin_s)
+            except BaseException as error:
+                opened.journal.write("campaign-failed", durable=True, reason=f"{type(error).__name__}: {error}")
+                raise
 
     def abandon(self) -> None:
-        """Bring everything that happened to the disk, and write that the run was given up."""
+        """Write that the run was given up; everything that happened is with the operating system already."""
         if self.opened is not None:
-            self.opened.keep()
             self.opened.journal.write("abandoned", durable=True, actor="operator")
 
     @property
@@ -170,11 +178,10 @@ class Session:
 
     def _make_loop(self, opened: OpenLab, compute: Compute, on_change: OnChange) -> CampaignLoop:
         wavelength = self.lab.devices[self.lab.file.stations.measure[0]].wavelength or "CuKa"
-        slots = len(opened.engines)
         planner: Planner = (
             GivenRecipes(self.work.recipes, "given")
             if self.work.recipes
-            else compute.planner(self.work.problem, self.choices.seed, n_initial=2 * slots + 1)
+            else compute.planner(self.work.problem, self.choices.seed, n_initial=2 * len(self.lab.furnaces) + 1)
         )
         return CampaignLoop(
             terms_of(self.work, self.lab),

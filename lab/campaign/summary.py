@@ -140,6 +140,9 @@ def report_lines(session: Session, summary: dict[str, Any], *, dry: bool) -> lis
         lines.append(f"ended before the budget: {session.ended_because}")
     if dry:
         lines += [f"reagent {line}" for line in reagents(session)]
+        lines += [f"schedule {line}" for line in schedule(session)]
+    if dry and session.raised:
+        lines.append(f"raised under this clock: {'; '.join(session.raised)}")
     lines += [f"denied: {d['device']} {d['command']}: {'; '.join(d['reasons'])}" for d in summary["denied"]]
     lines += [f"needs a person: {sample.name}: {_why_review(sample)}" for sample in session.samples if sample.in_review]
     lines += [f"failed: {sample.name}: {sample.record.failure}" for sample in session.samples if sample.failed]
@@ -147,6 +150,16 @@ def report_lines(session: Session, summary: dict[str, Any], *, dry: bool) -> lis
         lines.append("SIMULATED: instruments, chemistry and patterns are not real")
     lines.append(f"data: {summary['data']} (journal, raw patterns, fits, recipes, transcript, pareto.png, gantt.png)")
     return lines
+
+
+def schedule(session: Session) -> list[str]:
+    """Who works when, in hours of lab time, one line for each station."""
+    spans = sorted((span for sample in session.samples for span in sample.record.spans), key=lambda span: span.start_s)
+    rows: dict[str, list[str]] = {}
+    for span in spans:
+        start_h, end_h = ((t_s - spans[0].start_s) / 3600 for t_s in (span.start_s, span.end_s))
+        rows.setdefault(span.station, []).append(f"{span.sample} {span.task} {start_h:.1f} to {end_h:.1f} h")
+    return [f"{station}: {', '.join(tasks)}" for station, tasks in sorted(rows.items())]
 
 
 def reagents(session: Session) -> list[str]:
@@ -163,5 +176,5 @@ def reagents(session: Session) -> list[str]:
 
 def _why_review(sample: Sample) -> str:
     if sample.result is None:
-        return "no result"
+        return sample.analysis_failure or "no result"
     return sample.result.review_reason or f"confidence {sample.result.confidence:.2f} is below the campaign's gate"

@@ -30,28 +30,39 @@ def analyze_patterns(
     from lab.characterization.errors import PatternError
 
     with sentences():
-        known = _references(references, elements)
         if pictures is not None:
-            pictures.mkdir(parents=True, exist_ok=True)
+            _make_folder(pictures)
+        known = _references(references, elements)
     found: list[tuple[Path, Characterization]] = []
     unreadable: list[PatternError] = []
     quiet = as_json or not sys.stderr.isatty() or len(patterns) < 3
-    for pattern in track(patterns, "analysing", disable=quiet):
-        try:
-            found.append((pattern, _analyze(pattern, known, wavelength, pictures)))
-        except PatternError as error:
-            unreadable.append(error)
-    _print(found, as_json=as_json)
+    with sentences():
+        for pattern in track(patterns, "analysing", disable=quiet):
+            try:
+                found.append((pattern, _analyze(pattern, known, wavelength, pictures)))
+            except PatternError as error:
+                unreadable.append(error)
+    if found or as_json:
+        _print(found, as_json=as_json)
     for problem in unreadable:
         sys.stderr.write(f"athanor: {problem}\n")
     if unreadable:
         raise SystemExit(BAD_INPUT)
 
 
+def _make_folder(pictures: Path) -> None:
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--pictures {pictures}: cannot be made ({error.strerror}): give another folder") from None
+
+
 def _references(folder: Path | None, elements: str | None) -> list[Reference]:
     from generator import library
     from lab.characterization import load_references
 
+    if folder is not None and not folder.exists():
+        raise UsageError(f"--references {folder}: does not exist: give a folder that holds CIF files")
     chosen = parse_elements(elements) if elements else None
     return load_references(folder if folder is not None else library.structures(chosen), chosen)
 
@@ -73,13 +84,19 @@ def parse_elements(text: str) -> frozenset[str]:
 
 
 def _analyze(pattern: Path, known: list[Reference], wavelength: str, pictures: Path | None) -> Characterization:
-    from lab.characterization import analyze_file
+    from lab.characterization import PatternError, analyze_file
 
+    if not pattern.exists():
+        raise PatternError(f"{pattern}: there is no such file: give the path of a measured pattern")
     measured, result = analyze_file(pattern, known, wavelength)
     if pictures is not None:
         from lab.characterization.pictures import plot_fit
 
-        plot_fit(measured, result, pictures / f"{pattern.stem}.png", title=pattern.name, simulated=False)
+        picture = pictures / f"{pattern.stem}.png"
+        try:
+            plot_fit(measured, result, picture, title=pattern.name, simulated=False)
+        except OSError as error:
+            raise UsageError(f"{picture}: cannot be written ({error.strerror}): give another folder") from None
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 if TYPE_CHECKING:
     from lab.campaign.loop import Sample
     from lab.campaign.session import Session
+    from planner.types import Observation
 
 
 class Bars:
@@ -29,7 +31,9 @@ class Bars:
     def __enter__(self) -> Bars:
         self._progress.start()
         work = self._session.work
-        self._whole = self._progress.add_task(work.name, total=work.samples, note="opening instruments, starting the planner")
+        self._whole = self._progress.add_task(
+            work.name, total=work.samples, note="opening instruments, starting the planner"
+        )
         return self
 
     def __exit__(
@@ -38,7 +42,11 @@ class Bars:
         self._progress.stop()
 
     def show(self, sample: Sample) -> None:
-        """Take in that something about a sample changed."""
+        """Take in that something about a sample changed; a terminal that is gone must not stop the lab."""
+        with suppress(OSError):
+            self._update(sample)
+
+    def _update(self, sample: Sample) -> None:
         steps = 4 + 4 * len(sample.record.recipe.firings) + sample.record.recipe.regrinds
         if sample.name not in self._lines:
             self._lines[sample.name] = self._progress.add_task(f"  {sample.name}", total=steps, note="")
@@ -67,11 +75,14 @@ class Lines:
         return None
 
     def show(self, sample: Sample) -> None:
-        """Take in that something about a sample changed."""
-        if sample.observation is None:
-            return
+        """Take in that something about a sample changed; a terminal that is gone must not stop the lab."""
+        if sample.observation is not None:
+            with suppress(OSError):
+                self._line(sample, sample.observation)
+
+    def _line(self, sample: Sample, observation: Observation) -> None:
         self._count += 1
-        found = sample.observation.objectives.get("target_fraction")
+        found = observation.objectives.get("target_fraction")
         result = f"target {found.value:.3f}" if found else sample.record.failure or "for review"
         total = self._session.work.samples
         sys.stderr.write(f"[{self._count}/{total}] lab time {_elapsed(self._session)}  {sample.name}: {result}\n")

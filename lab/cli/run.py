@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 from lab.cli.errors import FAILED, sentences
 from lab.errors import UsageError
 
+TRUTH_FILES = ("truth.json", "library.json")
+"""What the folder of a truth holds; only the simulator reads it."""
+
 INTERRUPTED = 130
 """What shells expect of a command that Ctrl-C ended."""
 
@@ -46,7 +49,7 @@ def run_campaign(
         from lab.config.lab_file import load_lab, packaged_lab
         from lab.startup import Choices, make_clock
 
-        config = load_lab(lab if lab is not None else packaged_lab())
+        config = load_lab(_lab(lab) if lab is not None else packaged_lab())
         work = _work(what, config, budget, dry=dry)
         make_clock(clock, simulated=dry or not config.real_devices)
         choices = Choices(seed=seed, clock=clock, truth=_truth(truth), simulate_all=dry)
@@ -57,6 +60,16 @@ def run_campaign(
     _tell(session, summary, as_json=as_json, dry=dry)
     if summary["samples"] and not summary["succeeded"] and not summary["in_review"]:
         raise SystemExit(FAILED)
+
+
+def _lab(path: Path) -> Path:
+    """The same path, where a lab file is there."""
+    from lab.cli.files import kind_of
+
+    kind = kind_of(path)
+    if kind != "lab":
+        raise UsageError(f"--lab {path}: is a {kind} file: give a lab file")
+    return path
 
 
 def _work(what: Path, config: LabConfig, budget: int | None, *, dry: bool) -> Any:
@@ -74,18 +87,25 @@ def _work(what: Path, config: LabConfig, budget: int | None, *, dry: bool) -> An
 
 
 def _truth(truth: Path | None) -> Path | None:
-    if truth is not None and not truth.is_dir():
+    if truth is None:
+        return None
+    if not truth.is_dir():
         raise UsageError(f"--truth {truth}: is no folder: give the folder of a truth")
+    missing = [name for name in TRUTH_FILES if not (truth / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"--truth {truth}: holds no truth, {' and '.join(missing)} is missing: give the folder of a truth"
+        )
     return truth
 
 
 def _folder(data: Path | None, name: str, seed: int) -> Path:
-    """The data folder, made if need be; never one that holds a run already."""
+    """The data folder, made if need be; never one that holds anything already."""
     if data is None:
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         data = Path("runs") / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}-seed{seed}-{stamp}"
-    if (data / "journal.jsonl").exists():
-        raise UsageError(f"--data {data}: holds a run already: give another folder, nothing is overwritten")
+    if any(not path.is_dir() for path in data.rglob("*")):
+        raise UsageError(f"--data {data}: holds files already: give a new or empty folder")
     try:
         for part in ("recipes", "raw", "fits"):
             (data / part).mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from protocols.documents import FileModel, Milligrams, in_unit
+
+_ATOMS = r"(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?)+"
+_FORMULA = re.compile(rf"(?:{_ATOMS}|\({_ATOMS}\)\d*)+")
 
 
 class LotFile(FileModel):
@@ -27,6 +31,13 @@ class LotFile(FileModel):
     price: Annotated[float, Field(ge=0)] = 0.0
     """Per gram, in the laboratory's currency."""
     opened: date | None = None
+
+    @field_validator("formula")
+    @classmethod
+    def _formula_can_be_read(cls, formula: str) -> str:
+        if not _FORMULA.fullmatch(formula):
+            raise ValueError(f"{formula!r} is no chemical formula: write it like BaTiO3 or Ba(OH)2, without its water")
+        return formula
 
 
 class InventoryFile(FileModel):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lab.config.addresses import Address, parse_address
+from lab.config.addresses import Address, Wire, parse_address
 from lab.config.inventory_file import InventoryFile
 from protocols.documents import (
     Celsius,
@@ -84,6 +85,21 @@ class DeviceFile(FileModel):
             raise ValueError(f"no driver is named {driver!r}: there are {', '.join(DRIVERS)}")
         return driver
 
+    @field_validator("wavelength", mode="before")
+    @classmethod
+    def _wavelength_is_known(cls, wavelength: object) -> object:
+        if isinstance(wavelength, bool) or not isinstance(wavelength, str | float | int):
+            return wavelength
+        # Late: the room of characterization loads numpy.
+        from lab.characterization.errors import PatternError
+        from lab.characterization.wavelengths import radiation
+
+        try:
+            radiation(wavelength)
+        except PatternError as error:
+            raise ValueError(str(error)) from None
+        return str(wavelength)
+
     @field_validator("address", "results")
     @classmethod
     def _address_has_a_form(cls, address: str | None) -> str | None:
@@ -129,12 +145,19 @@ class SimulationFile(FileModel):
 class LabFile(FileModel):
     """A lab file as it stands."""
 
-    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    name: str
     interlocks: str
     inventory: str
     devices: Annotated[dict[str, DeviceFile], Field(min_length=1)]
     stations: StationsFile
     simulation: SimulationFile = SimulationFile()
+
+    @field_validator("name")
+    @classmethod
+    def _name_can_name_a_lock(cls, name: str) -> str:
+        if not re.fullmatch(r"[\w-]+", name):
+            raise ValueError(f"is {name!r}, and a lock is named after it: use letters, digits, - and _ alone")
+        return name
 
 
 @dataclass(frozen=True)
@@ -249,6 +272,7 @@ def _check_stations(config: LabConfig, faults: _Faults) -> None:
                     ("stations", station, i),
                     f"{name} is a {device.driver}, and this station needs a {' or '.join(drivers)}",
                 )
+        _check_one_station(config, station, faults)
     movers = [name for name, device in config.devices.items() if device.driver in MOVER_DRIVERS]
     if len(movers) != 1:
         faults.add(
@@ -257,7 +281,15 @@ def _check_stations(config: LabConfig, faults: _Faults) -> None:
         )
 
 
+def _check_one_station(config: LabConfig, station: str, faults: _Faults) -> None:
+    count = len(getattr(config.file.stations, station))
+    if station != "heat" and count > 1:
+        faults.add(("stations", station), f"found {count} devices, and this version uses one: name the one to use")
+
+
 def _check_devices(config: LabConfig, faults: _Faults) -> None:
+    _check_watched(config, faults)
+    _check_addresses(config, faults)
     for name, device in config.devices.items():
         watcher = config.devices.get(device.watched_by or "")
         if device.watched_by and (watcher is None or watcher.driver != SAFETY_DRIVER):
@@ -272,3 +304,25 @@ def _check_devices(config: LabConfig, faults: _Faults) -> None:
                     ("devices", name, "heads", number),
                     f"lot {lot!r} is not in {config.file.inventory}: there are {known}",
                 )
+
+
+def _check_watched(config: LabConfig, faults: _Faults) -> None:
+    for name in config.file.stations.heat:
+        device = config.devices.get(name)
+        if device is not None and device.driver in FURNACE_DRIVERS and device.watched_by is None:
+            faults.add(("devices", name), "nobody watches it: name its safety module with watched_by")
+
+
+def _check_addresses(config: LabConfig, faults: _Faults) -> None:
+    first: dict[str, str] = {}
+    for name, device in config.devices.items():
+        # sim:MODEL names a model; each device gets a place of its own.
+        if device.place.wire is Wire.CHOICE:
+            continue
+        place = device.address.removeprefix("pty:")
+        if place in first:
+            faults.add(
+                ("devices", name, "address"),
+                f"{first[place]} has the address {device.address} too: give each device its own",
+            )
+        first.setdefault(place, name)

@@ -20,6 +20,10 @@ from lab.errors import LabError
 World = Literal["real", "simulated"]
 
 
+_FIELDS: dict[str, type | tuple[type, ...]] = {"n": int, "t": (int, float), "world": str, "kind": str}
+"""What every entry has."""
+
+
 class JournalError(LabError):
     """A journal that cannot be continued or read."""
 
@@ -77,7 +81,7 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """Give the entries in order, without a torn last line.
 
     Raises:
-        JournalError: Where a line in the middle cannot be read, with its number.
+        JournalError: Where a line in the middle cannot be read or lacks a field, with its number.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -91,6 +95,12 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(entry, dict):
             raise JournalError(
                 f"{path}, line {i}: is no journal entry: the file was changed or damaged, restore it from a copy"
+            )
+        wrong = [name for name, kind in _FIELDS.items() if not isinstance(entry.get(name), kind)]
+        if wrong:
+            raise JournalError(
+                f"{path}, line {i}: has no readable {', '.join(wrong)}, which every entry has: "
+                "the file was changed, restore it from a copy"
             )
         yield entry
 

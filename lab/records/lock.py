@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from lab.errors import UsageError
 
@@ -25,12 +26,10 @@ def hold_lab(name: str, data: Path, *, real: bool) -> Iterator[None]:
     Real instruments exist once, so their lab is held once; every simulated run has a lab of its own.
 
     Raises:
-        UsageError: Where another process holds it.
+        UsageError: Where another process holds it, or the lock cannot be written.
     """
-    folder = lock_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (f"{name}.lock" if real else f"{name}.{os.getpid()}.lock")
-    with path.open("a+", encoding="utf-8") as file:
+    path = lock_folder() / (f"{name}.lock" if real else f"{name}.{os.getpid()}.lock")
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held the lab before may have removed the file between our opening and locking it: then
@@ -50,13 +49,24 @@ def hold_lab(name: str, data: Path, *, real: bool) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def _opened(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the lab's lock cannot be written ({error.strerror}): "
+            "set XDG_STATE_HOME to a folder that you may write to"
+        ) from None
+
+
 def held_labs() -> list[dict[str, str | int]]:
     """What every lock that somebody holds says: lab, pid, data. Left-over locks are removed."""
     found = []
     for path in sorted(lock_folder().glob("*.lock")):
         # The holder may be writing the file or removing it while we look: then it is no running lab yet, or none
-        # any more.
-        with suppress(FileNotFoundError, json.JSONDecodeError), path.open("r+", encoding="utf-8") as file:
+        # any more. What cannot be opened at all is somebody else's.
+        with suppress(OSError, json.JSONDecodeError), path.open("r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lab.safety.expressions import Expression, ExpressionError, Value, parse_expression
 from protocols.documents import DocumentError, Fault, FileModel, Seconds, line_of, load_model, load_yaml
@@ -16,10 +17,22 @@ from protocols.quantities import QuantityError, parse_range
 Kind = Literal["permissive", "interlock", "trip"]
 
 
+def _input(source: str) -> str:
+    if not re.fullmatch(r"[\w-]+\.(ai1|di[1-8]|do1)", source):
+        raise ValueError(f"is {source!r}, and must be DEVICE.ai1, DEVICE.di1 to DEVICE.di8, or DEVICE.do1")
+    return source
+
+
+def _output(source: str) -> str:
+    if not re.fullmatch(r"[\w-]+\.do1", source):
+        raise ValueError(f"is {source!r}, and must be DEVICE.do1, the contactor")
+    return source
+
+
 class SignalFile(FileModel):
     """One input: where it comes from and when it can be believed."""
 
-    source: Annotated[str, Field(pattern=r"^[\w-]+\.(ai1|di[1-8]|do1)$")]
+    source: Annotated[str, AfterValidator(_input)]
     unit: str | None = None
     range: str | None = None
     max_age: Seconds = 1.0
@@ -34,7 +47,7 @@ class OnLabLossFile(FileModel):
 class OutputFile(FileModel):
     """One output of a safety module."""
 
-    source: Annotated[str, Field(pattern=r"^[\w-]+\.do1$")]
+    source: Annotated[str, AfterValidator(_output)]
     safe: Literal["open"]
     on_lab_loss: OnLabLossFile | Literal["safe"] = "safe"
     reason: str | None = None

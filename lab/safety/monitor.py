@@ -38,6 +38,8 @@ class SafetyMonitor:
 
     def __init__(self, interlocks: Interlocks, clock: Clock, journal: Journal) -> None:
         self._interval_s = scan_interval_s(clock)
+        self.raised: list[str] = []
+        """Timeouts that are longer than asked for, because the clock lets nobody look more often."""
         self._interlocks = replace(interlocks, signals={n: self._aged(s) for n, s in interlocks.signals.items()})
         self._clock = clock
         self._journal = journal
@@ -77,6 +79,7 @@ class SafetyMonitor:
                 timeout_s = max(asked_s, 3 * self._interval_s)
                 if timeout_s > asked_s:
                     self._journal.write("timeout-raised", device=name, asked_s=asked_s, used_s=timeout_s)
+                    self.raised.append(f"watchdog of {name} from {asked_s:g} s to {timeout_s:g} s")
                 done.append(module.set("start-watchdog", timeout_s=timeout_s))
         self._await(done)
         self._scanned_s = self._clock.now()
@@ -90,20 +93,23 @@ class SafetyMonitor:
         self._journal.write("reset", durable=True, actor=actor, before=before.tripped, after=self._state.tripped)
         return not self._state.tripped
 
+    def shut(self, cause: str) -> None:
+        """Trip for `cause`, which only a new start clears, and have every contactor open."""
+        with self._lock:
+            if cause not in self._state.tripped:
+                self._state = replace(self._state, tripped=(*self._state.tripped, cause))
+        with acting_as("safety monitor"):
+            told = {name: self._tell(name, "open-contactor") for name in self._modules}
+        for name, status in told.items():
+            self._confirm_open(name, status)
+
     def close(self) -> None:
-        """Stop scanning and leave every contactor open."""
+        """Lock heating out, leave every contactor open, and stop scanning."""
         self._closing = True
+        self.shut("closing")
         self._wake.set()
         if self._task is not None:
             self._task.join()
-        with acting_as("safety monitor"):
-            opened = {name: module.set("open-contactor") for name, module in self._modules.items()}
-        for name, status in opened.items():
-            try:
-                self._await([status])
-            except DriverError as error:
-                # Its watchdog opens the contactor; the other modules must still be told.
-                self._journal.write("alarm", durable=True, device=name, text=f"contactor not confirmed open: {error}")
 
     def _run(self) -> None:
         with acting_as("safety monitor"):
@@ -116,15 +122,34 @@ class SafetyMonitor:
             before = self._state
             self._state, must_open = step(self._interlocks, before, self.values())
         for name in must_open:
-            module = self._modules.get(self._interlocks.outputs[name][0])
-            if module is not None and module.contactor_closed.get() != 0.0:
-                module.set("open-contactor")
+            device = self._interlocks.outputs[name][0]
+            if device in self._modules and self._modules[device].contactor_closed.get() != 0.0:
+                self._tell(device, "open-contactor")
         if self._state != before:
             self._journal.write("safety", tripped=self._state.tripped, interlocked=sorted(self._state.interlocked))
         if all(module.comm_ok.get() for module in self._modules.values()):
-            for module in self._modules.values():
-                module.set("pet")
+            for name in self._modules:
+                self._tell(name, "pet")
         self._scanned_s = self._clock.now()
+
+    def _tell(self, name: str, verb: str) -> Any:
+        """Give a module a verb; one that cannot be told anything must not keep the others from being told."""
+        try:
+            return self._modules[name].set(verb)
+        except DriverError as error:
+            self._alarm(name, f"{verb} was not sent: {error}")
+            return None
+
+    def _confirm_open(self, name: str, status: Any) -> None:
+        try:
+            if status is not None:
+                self._await([status])
+        except DriverError as error:
+            # Its watchdog opens the contactor; the other modules must still be told.
+            self._alarm(name, f"contactor not confirmed open: {error}")
+
+    def _alarm(self, name: str, text: str) -> None:
+        self._journal.write("alarm", durable=True, device=name, text=text)
 
     def _value(self, signal: Signal) -> Value:
         module = self._modules.get(signal.device)
@@ -134,7 +159,10 @@ class SafetyMonitor:
         return signal.value(None if reading != reading else reading, module.age_s.get())
 
     def _aged(self, signal: Signal) -> Signal:
-        return replace(signal, max_age_s=max(signal.max_age_s, 3 * self._interval_s))
+        used_s = max(signal.max_age_s, 3 * self._interval_s)
+        if used_s > signal.max_age_s:
+            self.raised.append(f"greatest age of {signal.name} from {signal.max_age_s:g} s to {used_s:g} s")
+        return replace(signal, max_age_s=used_s)
 
     def _await(self, statuses: list[Any]) -> None:
         """Wait in lab time until all have ended; raises what made one fail."""

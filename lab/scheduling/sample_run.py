@@ -6,7 +6,8 @@ campaign: what failed, where and why is kept, and the stations are free again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from drivers.clock import Clock
 from drivers.gate import DriverError
 from lab.records.journal import Journal
 from lab.scheduling.engine import TaskEngine
-from lab.scheduling.reservations import Reservations
+from lab.scheduling.reservations import OutOfServiceError, Reservations
 from protocols import plans
 from protocols.recipe import Firing, Recipe
 
@@ -35,9 +36,19 @@ class Bench:
     diffractometer: Any
     head_of: Mapping[str, int]
     """Lot name to the number of the dosing head that holds it."""
+    fits: Callable[[str, Firing], bool]
+    """Whether a furnace, by its name, can do a firing within its limits and atmospheres."""
     mill: str = "mill-1/1"
     first_slot: int = 2
     """Number of the diffractometer's first belt position, as its wire counts them."""
+
+    def stands_still(self, retired: Mapping[str, str]) -> str | None:
+        """Why no further sample can be made with these stations out of service, or None where one can."""
+        needed = (self.doser.name, self.mover.name, self.mill, self.diffractometer.name)
+        missing = [name for name in needed if name in retired]
+        if not missing and all(name in retired for name in self.furnaces):
+            missing = list(self.furnaces)
+        return "; ".join(f"{name} is out of service: {retired[name]}" for name in missing) or None
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ class SampleRunner:
         """Run every task in order; a failure ends the sample and is kept in the record."""
         try:
             self._make()
-        except (DriverError, plans.PlanError) as error:
+        except (DriverError, plans.PlanError, OutOfServiceError) as error:
             self._fail(error)
         except FailedStatus as error:
             self._fail(error.__cause__ or error)
@@ -147,9 +158,8 @@ class SampleRunner:
 
     def _fire(self, firing: Firing, n: int, i: int) -> None:
         self._enter(f"waits for a furnace ({i + 1})")
-        with self.reservations.hold_any(
-            [frozenset({name}) for name in self.bench.furnaces], self.record.sample
-        ) as held:
+        able = [frozenset({name}) for name in self.bench.furnaces if self.bench.fits(name, firing)]
+        with self.reservations.hold_any(able, self.record.sample) as held:
             (name,) = held
             furnace, safety, mover = (
                 self.bench.furnaces[name],
@@ -175,16 +185,30 @@ class SampleRunner:
                 self.record.peaks_degc.append(peak_degc)
             finally:
                 # Also after a failure: the next sample needs the furnace empty.
-                self._task(
-                    f"cool {i + 1}", (), lambda md: plans.cool(furnace, safety, now=self.clock.now, md=md), station=name
-                )
-                self.record.furnace_s += self.clock.now() - start_s
-                self._task(
-                    f"recover {i + 1}",
-                    {mover.name},
-                    lambda md: plans.recover(furnace, mover, safety, **places, md=md),
-                    station=name,
-                )
+                with self._retiring(name):
+                    self._task(
+                        f"cool {i + 1}",
+                        (),
+                        lambda md: plans.cool(furnace, safety, now=self.clock.now, md=md),
+                        station=name,
+                    )
+                    self.record.furnace_s += self.clock.now() - start_s
+                    self._task(
+                        f"recover {i + 1}",
+                        {mover.name},
+                        lambda md: plans.recover(furnace, mover, safety, **places, md=md),
+                        station=name,
+                    )
+
+    @contextmanager
+    def _retiring(self, furnace: str) -> Iterator[None]:
+        """Take a furnace out of service if a crucible stays in it."""
+        try:
+            yield
+        except BaseException:
+            self.reservations.retire(furnace, f"{self.record.sample} could not be taken out of it")
+            self.journal.write("out-of-service", durable=True, station=furnace, sample=self.record.sample)
+            raise
 
     def _measure(self, recipe: Recipe, n: int) -> None:
         bench, scan = self.bench, recipe.measure[0]
@@ -231,12 +255,15 @@ class SampleRunner:
             result = self.engine.run(plan({**entry}), actor="auto", lease=f"{record.sample}/{task}", metadata={})
         except BaseException as error:
             # The first failure is the cause; taking the sample out of the furnace may go wrong after it.
-            record.failure = record.failure or f"{task}: {error.__cause__ or error}"
-            self.journal.write("task-failed", **entry, reason=str(error.__cause__ or error))
+            reason = str(error.__cause__ or error)
+            record.failure = record.failure or f"{task}: {reason}"
+            self.journal.write("task-failed", **entry, reason=reason)
+            self.reservations.note_failure(station, reason)
             raise
         finally:
             record.spans.append(Span(station, task, record.sample, start_s, self.clock.now()))
         self.journal.write("task-done", **entry, result=result)
+        self.reservations.note_success(station)
         return result
 
     def _enter(self, stage: str) -> None:

@@ -87,9 +87,15 @@ class Truth:
                     for key in ("energy_error_kj_per_mol", "rate_factor", "activation_factor")
                 ),
             )
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except OSError as error:
             raise ChemistryError(
-                f"truth folder {folder}: {error!r}; it must hold {_FILE} and {_LIBRARY_FILE}"
+                f"truth folder {folder}: {error.filename} cannot be read ({error.strerror}); "
+                f"it must hold {_FILE} and {_LIBRARY_FILE}"
+            ) from error
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ChemistryError(
+                f"truth folder {folder}: {_FILE} or {_LIBRARY_FILE} is not as it was written ({error}); "
+                "take another copy"
             ) from error
 
     def save(self, folder: Path) -> None:

@@ -38,8 +38,8 @@ def clock() -> JumpClock:
 
 
 @pytest.fixture
-def gate() -> FakeGate:
-    return FakeGate()
+def gate(clock: JumpClock) -> FakeGate:
+    return FakeGate(clock)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from drivers.clock import Clock
 from drivers.gate import Command, Denied, Granted
+from drivers.instrument import Instrument
 from drivers.status import ActionStatus
 from drivers.transcript import Direction
 
@@ -23,7 +24,9 @@ Answer = Callable[[bytes], bytes]
 class FakeGate:
     """Grants everything except what `denied` names, and remembers who asked for what."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.granted_ago_s = 0.0
         self.denied: dict[str, str] = {}
         self.asked: list[Command] = []
         self.actors: list[str] = []
@@ -33,7 +36,7 @@ class FakeGate:
         self.actors.append(actor)
         if command.verb in self.denied:
             return Denied(command, (self.denied[command.verb],))
-        return Granted(command, 0.0)
+        return Granted(command, self._clock.now() - self.granted_ago_s)
 
 
 class Noted:
@@ -199,6 +202,11 @@ class RtuSlave:
         self.writes.append((address, values))
         self.on_write(address, values)
         return frame[2:6]
+
+
+def look_at(device: Instrument) -> None:
+    """Have a device polled, and wait in lab time until its signals are fresh."""
+    device.bus.call(device.name, device.poll)
 
 
 def end_of(clock: Clock, status: ActionStatus, within_s: float = 1e6) -> BaseException | None:

@@ -15,12 +15,14 @@ from drivers.errors import (
     ActionFailedError,
     BusyError,
     CommandDeniedError,
+    GrantError,
     LimitError,
     RefusedError,
     WrongInstrumentError,
 )
+from drivers.gate import GRANT_LIFE_S
 from drivers.registry import build
-from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of
+from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of, look_at
 
 SCAN = {"sample_id": "S001", "slot": 3, "program": "10-80deg-8min"}
 WHOLE = b"<xrdMeasurements><scan/></xrdMeasurements>\n"
@@ -93,7 +95,7 @@ def test_a_sample_is_added_measured_and_its_file_found(
 
 
 def test_readiness_is_published_past_messages_that_nobody_asked_for(aeris: Aeris) -> None:
-    aeris.look()
+    look_at(aeris)
     assert aeris.ready.get() == "yes"
 
 
@@ -175,6 +177,16 @@ def test_a_denied_measurement_leaves_the_instrument_free(aeris: Aeris, clock: Ju
     with pytest.raises(CommandDeniedError):
         aeris.set("measure", **SCAN)
     gate.denied.clear()
+    assert end_of(clock, aeris.set("measure", **SCAN)) is None
+
+
+def test_a_measurement_whose_leave_is_void_leaves_the_instrument_free(
+    aeris: Aeris, instrument: Diffractometer, clock: JumpClock, gate: FakeGate
+) -> None:
+    gate.granted_ago_s = GRANT_LIFE_S + 1.0
+    assert isinstance(end_of(clock, aeris.set("measure", **SCAN)), GrantError)
+    assert not any("SAMPLE" in message for message in instrument.messages)
+    gate.granted_ago_s = 0.0
     assert end_of(clock, aeris.set("measure", **SCAN)) is None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from drivers.bus import Bus, Job
-from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.clock import JUMP_EPOCH_S, ClockStalledError, JumpClock
 from drivers.errors import DriverError
 from drivers.status import ActionStatus
 from tests.drivers.fakes import end_of
@@ -201,10 +201,56 @@ def test_a_defect_in_a_job_leaves_nobody_waiting(clock: JumpClock, bus: Bus, mon
         yield clock.now() + 100
 
     waiting = begin(bus, patient())
-    assert isinstance(end_of(clock, begin(bus, defect())), DriverError)
+    error = end_of(clock, begin(bus, defect()))
+    assert str(error).startswith("d: bus test ended before work did: it was ended by a defect (ZeroDivisionError())")
     assert isinstance(end_of(clock, waiting), DriverError)
     clock.sleep_until(clock.now() + 1)
     assert shown[0].exc_type is ZeroDivisionError
+
+
+def test_a_defect_in_a_poll_is_named_to_whoever_comes_later(
+    clock: JumpClock, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poll() -> float:
+        raise ValueError("negative decimals")
+
+    def nothing() -> Job:
+        yield from ()
+
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    device = Ticking(clock)
+    assert bus.ended is None
+    device.poll = poll  # type: ignore[method-assign]
+    bus.add(device)
+    clock.sleep_until(clock.now() + 1)
+    assert isinstance(bus.ended, ValueError)
+    said = r"d: work came after bus test was ended by a defect \(ValueError\('negative decimals'\)\): restart"
+    with pytest.raises(DriverError, match=said):
+        begin(bus, nothing())
+    with pytest.raises(DriverError, match="negative decimals"):
+        bus.call("d", lambda: 42)
+
+
+def test_a_bus_that_was_closed_has_no_defect(clock: JumpClock) -> None:
+    bus = Bus("test", clock)
+    bus.add(Ticking(clock))
+    clock.sleep_until(clock.now() + 1)
+    bus.close()
+    assert bus.ended is None
+
+
+def test_a_stalled_clock_fails_what_a_bus_is_at(clock: JumpClock) -> None:
+    def patient() -> Job:
+        yield None
+
+    bus = Bus("test", clock)
+    status, told = begin(bus, patient()), threading.Event()
+    status.add_callback(lambda _: told.set())
+    with pytest.raises(ClockStalledError, match=r"\(main, bus test\)"):
+        clock.event().wait()
+    assert told.wait(2.0)
+    assert isinstance(bus.ended, ClockStalledError)
+    assert "ended before work did" in str(status.exception())
 
 
 def test_equal_runs_poll_in_equal_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -89,8 +90,68 @@ def test_a_cancelled_timer_does_not_ring(clock: JumpClock) -> None:
 
 
 def test_everybody_waiting_for_nothing_is_an_error_and_no_hang(clock: JumpClock) -> None:
-    with pytest.raises(ClockStalledError, match="every task waits"):
+    with pytest.raises(ClockStalledError, match=r"every task waits without a deadline \(main\)"):
         clock.event().wait()
+
+
+def test_a_task_that_ends_while_main_waits_for_ever_makes_mains_wait_an_error(clock: JumpClock) -> None:
+    clock.start("last", lambda: clock.sleep_until(clock.now() + 5))
+    with pytest.raises(ClockStalledError):
+        clock.event().wait()
+    assert clock.now() == JUMP_EPOCH_S + 5
+
+
+def test_a_stall_reaches_everybody_who_waits_and_is_logged_once(
+    clock: JumpClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    def wait_for_ever(name: str) -> None:
+        try:
+            clock.event().wait()
+        except ClockStalledError:
+            told.append(name)
+            raise
+
+    threads = set(threading.enumerate())
+    for name in "ba":
+        clock.start(name, lambda n=name: wait_for_ever(n))  # type: ignore[misc]
+    waiting = set(threading.enumerate()) - threads
+    with pytest.raises(ClockStalledError, match=r"\(main, a, b\)"):
+        clock.event().wait()
+    for thread in waiting:
+        thread.join(2.0)
+    assert sorted(told) == ["a", "b"]
+    assert len(caplog.records) == 1
+
+
+def test_in_a_stalled_clock_no_wait_begins_any_more(clock: JumpClock) -> None:
+    with pytest.raises(ClockStalledError):
+        clock.event().wait()
+    event = clock.event()
+    waits: list[Callable[[], object]] = [
+        lambda: clock.sleep_until(clock.now() + 1),
+        lambda: event.wait(clock.now() + 1),
+        lambda: clock.start("late", lambda: None),
+        lambda: clock.current().take_turn(),
+    ]
+    for wait in waits:
+        with pytest.raises(ClockStalledError):
+            wait()
+    event.set()
+    assert event.wait()
+
+
+def test_a_stall_resumes_what_is_suspended(clock: JumpClock) -> None:
+    resumed = threading.Event()
+    clock.start("last", lambda: clock.sleep_until(clock.now() + 5))
+    clock.current().suspend(None, resumed.set)
+    assert resumed.wait(2.0)
+    with pytest.raises(ClockStalledError):
+        clock.current().take_turn()
+    resumed.clear()
+    clock.current().suspend(clock.now() + 5, resumed.set)
+    assert resumed.is_set()
 
 
 def test_a_foreign_thread_may_not_wait_in_lab_time(clock: JumpClock) -> None:

@@ -18,7 +18,7 @@ from drivers.errors import (
 )
 from drivers.eurotherm import Eurotherm3216P
 from drivers.registry import build
-from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, end_of
+from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, end_of, look_at
 
 FIRING = ((10.0, 920.0, 3600.0), (5.0, 60.0, 0.0))
 TO_PEAK_S = 90 * 60.0
@@ -98,7 +98,7 @@ def test_another_instrument_at_the_address_is_told(furnace: Eurotherm3216P, cont
 
 def test_its_readings_are_published(furnace: Eurotherm3216P, controller: Controller) -> None:
     controller.registers.update({1: 851, 4: 65, 5: 860})
-    furnace.look()
+    look_at(furnace)
     assert (furnace.reading_degc.get(), furnace.setpoint_degc.get(), furnace.output_percent.get()) == (851, 860, 65)
     assert furnace.program_status.get() == "reset"
     assert furnace.describe()["furnace-1_setpoint_degc"]["upper_ctrl_limit"] == 1100.0
@@ -107,7 +107,7 @@ def test_its_readings_are_published(furnace: Eurotherm3216P, controller: Control
 def test_temperatures_follow_the_decimals_of_the_controller(furnace: Eurotherm3216P, controller: Controller) -> None:
     controller.registers.update({525: 1, 1: 8505})
     furnace.identify()
-    furnace.look()
+    look_at(furnace)
     assert furnace.reading_degc.get() == 850.5
 
 
@@ -189,7 +189,7 @@ def test_a_foreign_programme_is_not_overwritten(
 def test_what_exceeds_a_limit_never_reaches_gate_or_wire(
     furnace: Eurotherm3216P, gate: FakeGate, controller: Controller, steps: object, said: str
 ) -> None:
-    furnace.look()
+    look_at(furnace)
     with pytest.raises(LimitError, match=f"furnace-1: .*{said}"):
         furnace.set("run-program", steps=steps)
     assert gate.asked == []
@@ -202,7 +202,7 @@ def test_a_denial_is_raised_at_once_and_nothing_is_written(
     gate.denied["run-program"] = "the door is open"
     with pytest.raises(CommandDeniedError, match="the door is open"):
         furnace.set("run-program", steps=FIRING)
-    furnace.look()
+    look_at(furnace)
     assert controller.writes == []
 
 
@@ -332,3 +332,101 @@ def test_cooling_is_waited_for_closely(furnace: Eurotherm3216P, controller: Cont
 def test_waiting_for_a_cool_furnace_ends_at_once(furnace: Eurotherm3216P, clock: JumpClock) -> None:
     assert end_of(clock, furnace.cooled(60.0)) is None
     assert clock.now() == JUMP_EPOCH_S
+
+
+def test_a_furnace_that_does_not_cool_is_given_up_in_time(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers[1] = 75
+    error = end_of(clock, furnace.set("wait-cooled", below_degc=60.0, within_s=7200.0))
+    assert isinstance(error, ActionFailedError)
+    assert str(error) == (
+        "furnace-1: reads 75 degC after 2 h of cooling, 60 degC was waited for: is something heating it?"
+    )
+    assert 7200 <= clock.now() - JUMP_EPOCH_S <= 7260
+    controller.registers[1] = 55
+    assert end_of(clock, furnace.set("wait-cooled", below_degc=60.0, within_s=7200.0)) is None
+
+
+def test_cooling_has_a_day_where_nobody_says_otherwise(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers[1] = 75
+    furnace._next_cooling_s = lambda now_s, reading_degc: now_s + 3600.0  # type: ignore[method-assign]
+    furnace._next_transition_s = lambda now_s: now_s + 3600.0  # type: ignore[method-assign]
+    assert "after 24 h of cooling" in str(end_of(clock, furnace.cooled(60.0)))
+
+
+@pytest.mark.parametrize("within_s", [0.0, -1.0, math.nan, math.inf])
+def test_a_cooling_without_an_end_is_refused(furnace: Eurotherm3216P, within_s: float) -> None:
+    with pytest.raises(LimitError, match=f"furnace-1: cooling within {within_s:g} s was requested"):
+        furnace.set("wait-cooled", below_degc=60.0, within_s=within_s)
+
+
+def test_a_programme_that_never_ends_fails_half_a_day_late(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    def lag() -> None:
+        controller.registers[1] = 640
+
+    controller.registers[1] = 20
+    status = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1.0)
+    controller.refresh = lag
+    error = end_of(clock, status)
+    assert isinstance(error, ActionFailedError)
+    assert "furnace-1: the programme is still in state run at 640 degC" in str(error)
+    assert "was to have ended by 2026-01-01T17:22+00:00 at the latest" in str(error)
+    assert 0 <= clock.now() - JUMP_EPOCH_S - (FIRING_S + 12 * 3600.0) <= 60
+
+
+def test_a_programme_found_running_has_a_deadline_too(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers.update(enumerate([60, 920, 100, 0, 60, 50, *[0, 60, 0] * 6], start=1280))
+    controller.registers.update({23: 1, 1: 20})
+    controller.refresh = lambda: None
+    furnace._next_transition_s = lambda now_s: now_s + 3600.0  # type: ignore[method-assign]
+    assert "still in state run at 20 degC" in str(end_of(clock, furnace.set("run-program", steps=FIRING)))
+
+
+def test_the_peak_is_that_of_the_programme_that_ran_last(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    assert math.isnan(furnace.peak_degc.get())
+    assert end_of(clock, furnace.set("run-program", steps=FIRING)) is None
+    assert furnace.peak_degc.get() == 920.0
+    controller.registers[1] = 930
+    clock.sleep_until(clock.now() + 120)
+    assert furnace.peak_degc.get() == 920.0
+    controller.registers[1] = 30
+    status = furnace.set("run-program", steps=((10.0, 500.0, 60.0), (10.0, 50.0, 0.0)))
+    clock.sleep_until(clock.now() + 1)
+    assert furnace.peak_degc.get() < 100.0
+    assert end_of(clock, status) is None
+    assert furnace.peak_degc.get() == 500.0
+    assert furnace.describe()["furnace-1_peak_degc"]["units"] == "degC"
+
+
+def test_a_broken_sensor_leaves_the_peak_that_was_seen(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    status = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 630)
+    controller.registers[75] = 1 << 5
+    assert isinstance(end_of(clock, status), ActionFailedError)
+    assert furnace.peak_degc.get() == 120.0
+
+
+def test_the_peak_of_a_programme_found_running_begins_with_the_first_valid_reading(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers.update(enumerate([60, 920, 100, 0, 60, 50, *[0, 60, 0] * 6], start=1280))
+    controller.registers.update({23: 1, 75: 1 << 5})
+    controller.started_s = clock.now() - TO_PEAK_S - 3600.0
+    first = furnace.set("run-program", steps=FIRING)
+    assert isinstance(end_of(clock, first), ActionFailedError)
+    assert math.isnan(furnace.peak_degc.get())
+    controller.registers[75] = 0
+    clock.sleep_until(clock.now() + 60.0)
+    assert 900.0 <= furnace.peak_degc.get() <= 920.0

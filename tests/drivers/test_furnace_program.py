@@ -22,3 +22,8 @@ def test_a_programme_that_ends_warm_is_continued_down() -> None:
 def test_transitions_are_the_ends_of_ramps_and_dwells_from_where_the_furnace_is() -> None:
     program = FurnaceProgram((Step(10, 525, 3600), Step(5, 25), Step(0, 20)))
     assert list(program.transitions_s(25)) == [3000, 6600, 12600]
+
+
+def test_the_longest_time_counts_a_step_without_a_rate_as_slow_cooling() -> None:
+    assert FurnaceProgram((Step(10, 525, 3600), Step(5, 25))).longest_s(25) == 3000 + 3600 + 6000
+    assert FurnaceProgram((Step(10, 920), Step(0, 20))).longest_s(20) == 5400 + 900 * 60

@@ -15,8 +15,8 @@ from ophyd import Component
 
 from drivers.bus import Bus, Job
 from drivers.clock import JUMP_EPOCH_S, JumpClock
-from drivers.errors import ActionFailedError, LinkError, UnknownVerbError, WrongInstrumentError
-from drivers.gate import CommandDeniedError, acting_as
+from drivers.errors import ActionFailedError, GrantError, LinkError, UnknownVerbError, WrongInstrumentError
+from drivers.gate import GRANT_LIFE_S, CommandDeniedError, acting_as
 from drivers.instrument import Instrument
 from drivers.signals import Reading
 from drivers.status import ActionStatus
@@ -38,8 +38,8 @@ class Lamp(Instrument):
         self.is_gone = self.is_another = False
 
     def light(self, for_s: float) -> ActionStatus:
-        self._authorize("light", for_s, "s")
-        return self._begin("light", self._shine(for_s))
+        grant = self._authorize("light", for_s, "s")
+        return self._begin("light", self._shine(for_s), grant)
 
     def watch(self) -> ActionStatus:
         return self._begin("watch", self._watch())
@@ -153,9 +153,8 @@ def test_a_short_silence_does_not_fail_an_action(lamp: Lamp, clock: JumpClock) -
     assert not status.done
 
 
-def test_identifying_and_looking_wait_for_the_bus(lamp: Lamp) -> None:
+def test_identifying_waits_for_the_bus(lamp: Lamp) -> None:
     assert lamp.identify() == "a lamp"
-    lamp.look()
     assert lamp.brightness_cd.get() == 80.0
     lamp.is_gone = True
     with pytest.raises(LinkError, match="nobody answers"):
@@ -184,6 +183,21 @@ def test_a_denial_is_raised_where_the_command_was_given(lamp: Lamp, gate: FakeGa
     gate.denied["light"] = "the room is occupied"
     with pytest.raises(CommandDeniedError, match="lamp-1: light 5 s was denied: the room is occupied"):
         lamp.set("light", for_s=5.0)
+
+
+def test_leave_lasts_a_while_and_no_longer(lamp: Lamp, clock: JumpClock, gate: FakeGate) -> None:
+    gate.granted_ago_s = GRANT_LIFE_S
+    assert end_of(clock, lamp.set("light", for_s=1.0)) is None
+    gate.granted_ago_s = GRANT_LIFE_S + 1.0
+    error = end_of(clock, lamp.set("light", for_s=1.0))
+    assert isinstance(error, GrantError)
+    assert str(error) == (
+        "lamp-1: light would begin 601 s after it was granted, and leave is void after 600 s: what kept bus test?"
+    )
+
+
+def test_a_job_is_not_cut_off_when_its_leave_grows_old(lamp: Lamp, clock: JumpClock) -> None:
+    assert end_of(clock, lamp.set("light", for_s=3 * GRANT_LIFE_S)) is None
 
 
 def run_plan(plan: Callable[[], Iterable[Msg]], clock: JumpClock) -> BaseException | None:

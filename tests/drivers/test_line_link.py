@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.errors import LinkError
+from drivers.errors import GrantError, LinkError
 from drivers.gate import Command, Granted
 from drivers.links import LineLink
 from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, by_line
@@ -162,3 +162,14 @@ def test_a_flood_without_a_line_end_is_no_line_protocol(
     server = serve_socket(lambda _: b"x" * 200)
     with pytest.raises(LinkError, match="without a line end"):
         links(f"socket://127.0.0.1:{server.port}", timeout_s=1.0).query("a")
+
+
+def test_leave_for_another_device_sends_nothing(
+    serve_pty: ServePty, links: Callable[..., LineLink], noted: Noted
+) -> None:
+    link = links(serve_pty(by_line(echo)).path)
+    foreign = Granted(Command("mover-1", "move", "vials/2", subject="vials/1"), 0.0)
+    for command in (link.act, link.send):
+        with pytest.raises(GrantError, match="scale: leave to move vials/1 vials/2 was given for mover-1"):
+            command("T", foreign)
+    assert noted.frames == []

@@ -17,7 +17,7 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.address import ModbusAddress, SerialAddress, SocketAddress
-from drivers.errors import LinkError, RefusedError
+from drivers.errors import GrantError, LinkError, RefusedError
 from drivers.gate import Command, Granted
 from drivers.links import ModbusLink, ModbusPort
 from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, RtuSlave, crc
@@ -255,6 +255,22 @@ def test_a_register_that_must_never_be_written_is_not(serve_pty: ServePty, link_
         link.write_register(199, 2, GRANT)
     with pytest.raises(RefusedError, match="register 199 must never be written"):
         link.write_registers(190, [0] * 10, GRANT)
+    assert noted.sent() == []
+
+
+def test_leave_for_another_unit_of_the_same_port_writes_nothing(
+    serve_pty: ServePty, link_to: MakeLink, noted: Noted
+) -> None:
+    link = link_to(SerialAddress(serve_pty(lambda _: b"").path))
+    foreign = Granted(Command("furnace-2", "set-setpoint", 400.0, "degC"), 0.0)
+    writes: list[Callable[[], None]] = [
+        lambda: link.write_register(2, 400, foreign),
+        lambda: link.write_registers(2, [400], foreign),
+        lambda: link.write_coil(0, True, foreign),
+    ]
+    for write in writes:
+        with pytest.raises(GrantError, match="furnace-1: leave to set-setpoint 400 degC was given for furnace-2"):
+            write()
     assert noted.sent() == []
 
 

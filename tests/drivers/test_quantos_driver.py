@@ -19,7 +19,7 @@ from drivers.errors import (
 )
 from drivers.quantos import QuantosDoser
 from drivers.registry import build
-from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, by_line, end_of
+from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, by_line, end_of, look_at
 
 HEAD = ["<Info_head><Substance>BaCO3</Substance>", "<Lot_ID>BaCO3-lot7</Lot_ID></Info_head>"]
 DOSE = {"mass_mg": 592.0, "tolerance_mg": 1.0, "sample_id": "S001"}
@@ -240,7 +240,7 @@ def test_a_denied_dosing_sends_nothing(doser: QuantosDoser, balance: Balance, ga
     gate.denied["dose"] = "no lease"
     with pytest.raises(CommandDeniedError):
         doser.set("dose", **DOSE)
-    doser.look()
+    look_at(doser)
     assert set(balance.lines) == {"QRD 2 3 7"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from drivers.errors import LinkError
+from drivers.errors import GrantError, LinkError
 from drivers.gate import Command, Granted
 from drivers.links import QueryLink
 from tests.drivers.fakes import FakeSocket, Noted
@@ -47,6 +47,13 @@ def test_a_command_is_sent_once(serve_socket: ServeSocket, noted: Noted) -> None
     with pytest.raises(LinkError, match="1 try"):
         link_to(server, noted).act("@A@END", GRANT)
     assert noted.sent() == [b"@A@END"]
+
+
+def test_leave_for_another_device_sends_nothing(serve_socket: ServeSocket, noted: Noted) -> None:
+    server = serve_socket(lambda _: b"@OK@END")
+    with pytest.raises(GrantError, match="xrd-1: leave to measure was given for xrd-2, and nothing was written"):
+        link_to(server, noted).act("@A@END", Granted(Command("xrd-2", "measure"), 0.0))
+    assert server.connections == 0
 
 
 def test_a_reply_that_is_cut_is_no_reply(serve_socket: ServeSocket, noted: Noted) -> None:

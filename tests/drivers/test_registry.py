@@ -15,7 +15,7 @@ from tests.drivers.fakes import FakeGate, Noted
 
 
 def make(driver: str, address: str, options: dict[str, object], clock: JumpClock, bus: Bus) -> object:
-    return build("device-1", driver, address, options, FakeGate(), clock, Noted(), bus)
+    return build("device-1", driver, address, options, FakeGate(clock), clock, Noted(), bus)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_no_limit_has_a_default() -> None:
 
 
 def test_how_long_to_wait_for_an_answer_can_be_told(clock: JumpClock, bus: Bus) -> None:
-    mover = build("m", "text-mover", "socket://127.0.0.1:1", {"timeout": 0.02}, FakeGate(), clock, Noted(), bus)
+    mover = build("m", "text-mover", "socket://127.0.0.1:1", {"timeout": 0.02}, FakeGate(clock), clock, Noted(), bus)
     assert mover.link.timeout_s == 0.02
 
 
@@ -68,7 +68,7 @@ def test_units_on_one_line_share_one_port(clock: JumpClock, bus: Bus) -> None:
     ports = set()
     for unit in (1, 2):
         device = build(
-            f"f-{unit}", "eurotherm-3216p", f"modbus-rtu:/dev/none/{unit}", limits, FakeGate(), clock, Noted(), bus
+            f"f-{unit}", "eurotherm-3216p", f"modbus-rtu:/dev/none/{unit}", limits, FakeGate(clock), clock, Noted(), bus
         )
         ports.add(id(device.link._port))
     assert len(ports) == 1

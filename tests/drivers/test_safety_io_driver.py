@@ -11,9 +11,10 @@ import pytest
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import CommandDeniedError, LimitError, RefusedError, WrongInstrumentError
+from drivers.gate import GRANT_LIFE_S
 from drivers.registry import build
 from drivers.safety_io import INPUT_SIGNALS, SafetyIO
-from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of
+from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of, look_at
 
 
 class Module:
@@ -74,8 +75,7 @@ def safety(
 
 
 def test_everything_is_read_in_one_go(safety: SafetyIO, module: Module) -> None:
-    reading = safety.read_now()
-    assert reading.inputs == (True, True, True, True, True, False, True, True)
+    look_at(safety)
     assert [getattr(safety, name).get() for name in INPUT_SIGNALS] == [1, 1, 1, 1, 1, 0, 1, 1]
     assert safety.ai1_degc.get() == 25.1
     assert safety.watchdog.get() == "off"
@@ -91,7 +91,7 @@ def test_it_is_looked_at_as_often_as_the_lab_file_says(safety: SafetyIO, module:
 
 def test_a_sensor_that_is_not_normal_has_no_value(safety: SafetyIO, module: Module) -> None:
     module.analogue[16] = 1
-    safety.look()
+    look_at(safety)
     assert math.isnan(safety.ai1_degc.get())
 
 
@@ -100,7 +100,7 @@ def test_the_contactor_closes_with_leave_and_opens(
 ) -> None:
     assert end_of(clock, safety.set("close-contactor")) is None
     assert module.coils[0]
-    assert safety.read_now().contactor_closed
+    assert safety.contactor_closed.get() == 1
     assert end_of(clock, safety.set("open-contactor")) is None
     assert not module.coils[0]
     assert [command.verb for command in gate.asked] == ["close-contactor", "open-contactor"]
@@ -111,7 +111,7 @@ def test_without_leave_the_contactor_stays_open(safety: SafetyIO, module: Module
     gate.denied["close-contactor"] = "the door is open"
     with pytest.raises(CommandDeniedError, match="the door is open"):
         safety.close_contactor()
-    safety.look()
+    look_at(safety)
     assert not module.coils[0]
 
 
@@ -129,8 +129,23 @@ def test_the_watchdog_is_started_read_back_and_petted(
     assert module.holding[:3] == [1, 15, 1]
     assert end_of(clock, safety.pet()) is None
     assert module.holding[0] == 2
-    assert safety.read_now().watchdog_timeout_s == 1.5
-    assert [command.describe() for command in gate.asked] == ["start-watchdog 1.5 s"]
+    assert [command.describe() for command in gate.asked] == ["start-watchdog 1.5 s", "pet"]
+
+
+def test_every_petting_asks_the_gate_again(safety: SafetyIO, module: Module, clock: JumpClock, gate: FakeGate) -> None:
+    end_of(clock, safety.start_watchdog(1.5))
+    gate.denied["pet"] = "the monitor is not trusted"
+    with pytest.raises(CommandDeniedError, match="safety-1: pet was denied: the monitor is not trusted"):
+        safety.set("pet")
+    assert module.holding[0] == 1
+
+
+def test_a_watchdog_can_be_petted_long_after_it_was_started(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
+    end_of(clock, safety.start_watchdog(1.5))
+    safety._poll_s = 60.0
+    clock.sleep_until(clock.now() + 2 * GRANT_LIFE_S)
+    assert end_of(clock, safety.pet()) is None
+    assert module.holding[0] == 2
 
 
 def test_a_watchdog_time_that_is_not_kept_is_told(safety: SafetyIO, module: Module, clock: JumpClock) -> None:

@@ -7,7 +7,7 @@ import threading
 import pytest
 from bluesky.protocols import Status
 
-from drivers.clock import JumpClock
+from drivers.clock import ClockStalledError, JumpClock
 from drivers.status import ActionStatus, Waiter
 
 
@@ -47,6 +47,15 @@ def test_an_action_ends_once() -> None:
         status.set_exception(ValueError())
 
 
+def test_giving_up_spares_an_action_that_has_ended() -> None:
+    ended, pending = ActionStatus("furnace-1", "run-program"), ActionStatus("furnace-1", "wait-cooled")
+    ended.set_finished()
+    for status in (ended, pending):
+        status.give_up(ValueError("the bus ended"))
+    assert ended.success
+    assert str(pending.exception()) == "the bus ended"
+
+
 def wait_for(clock: JumpClock, *statuses: ActionStatus) -> list[str]:
     """Wait as the engine's loop does: another thread suspends the task, a third thread gives the turn back."""
     told: list[str] = []
@@ -80,3 +89,12 @@ def test_actions_that_have_ended_already_are_not_waited_for(clock: JumpClock) ->
     status = ActionStatus("d", "first")
     status.set_finished()
     assert wait_for(clock, status) == ["first@0"]
+
+
+def test_what_is_waited_for_in_a_stalled_clock_fails_and_leaves_nobody_waiting(clock: JumpClock) -> None:
+    first, second = ActionStatus("d", "first"), ActionStatus("d", "second")
+    clock.call_at(clock.now() + 5, first.set_finished, "one")
+    with pytest.raises(ClockStalledError, match="every task waits"):
+        wait_for(clock, first, second)
+    assert first.success
+    assert str(second.exception()) == "d: second cannot end any more: the clock has stalled"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drivers.codecs import text_mover as wire
-from drivers.codecs.text_mover import DoorState, JobReport, JobState
+from drivers.codecs.text_mover import JobReport, JobState
 from drivers.errors import CodecError, LimitError, RefusedError
 
 
@@ -22,7 +22,6 @@ from drivers.errors import CodecError, LimitError, RefusedError
         (wire.door("furnace-1", False), "DOOR furnace-1 CLOSE"),
         (wire.ask_job(7), "JOB? 7"),
         (wire.ask_at("xrd-1/2"), "AT? xrd-1/2"),
-        (wire.ask_door("furnace-1"), "DOOR? furnace-1"),
     ],
 )
 def test_commands_are_one_line(line: str, written: str) -> None:
@@ -47,7 +46,6 @@ def test_replies_are_read() -> None:
     assert wire.parse_job("JOB 7 FAILED gripper lost it") == JobReport(7, JobState.FAILED, "gripper lost it")
     assert wire.parse_at("AT vials/1 V001") == "V001"
     assert wire.parse_at("AT vials/1 -") is None
-    assert wire.parse_door("DOOR furnace-1 MOVING") is DoorState.MOVING
 
 
 def test_a_refusal_keeps_its_words() -> None:
@@ -55,8 +53,8 @@ def test_a_refusal_keeps_its_words() -> None:
         wire.parse_started("ERR furnace door closed")
 
 
-@pytest.mark.parametrize("line", ["", "JOB", "JOB x", "JOB 7 ODD", "AT vials/1", "DOOR f AJAR", "ID robot 1 X"])
+@pytest.mark.parametrize("line", ["", "JOB", "JOB x", "JOB 7 ODD", "AT vials/1", "ID robot 1 X"])
 def test_what_means_nothing_is_an_error(line: str) -> None:
-    for parse in (wire.parse_identity, wire.parse_started, wire.parse_job, wire.parse_at, wire.parse_door):
+    for parse in (wire.parse_identity, wire.parse_started, wire.parse_job, wire.parse_at):
         with pytest.raises(CodecError):
             parse(line)

@@ -17,7 +17,7 @@ from drivers.errors import (
 )
 from drivers.registry import build
 from drivers.text_mover import TextMover
-from tests.drivers.fakes import FakeGate, FakeSocket, Noted, by_line, end_of
+from tests.drivers.fakes import FakeGate, FakeSocket, Noted, by_line, end_of, look_at
 
 
 class Robot:
@@ -156,14 +156,11 @@ def test_a_denied_door_stays_shut(mover: TextMover, robot: Robot, gate: FakeGate
     gate.denied["door-open"] = "f1.over is 612 degC, limit 60 degC"
     with pytest.raises(CommandDeniedError, match=r"mover-1: door-open furnace-1\.door was denied: f1.over is 612"):
         mover.set("door", furnace="furnace-1", open=True)
-    mover.look()
+    look_at(mover)
     assert set(robot.lines) == {"ID?"}
 
 
-def test_positions_and_doors_can_be_asked_for(mover: TextMover, clock: JumpClock) -> None:
-    assert mover.labware_at("vials/1") == "V001"
-    assert mover.labware_at("vials/2") is None
-    assert mover.door_state("furnace-1") == "closed"
+def test_what_stands_at_a_position_can_be_asked_for(mover: TextMover, clock: JumpClock) -> None:
     assert end_of(clock, mover.set("look-at", position="vials/1")) is None
     assert mover.labware.get() == "V001"
     assert end_of(clock, mover.set("look-at", position="vials/2")) is None

@@ -63,8 +63,8 @@ class Shop:
         self.reservations = Reservations(self.clock)
         self.journal = Journal(self.folder / "journal.jsonl", self.clock, "simulated")
         self.engine = TaskEngine(self.clock, lambda name, document: None)
-        self.furnace = self.device("furnace-1", {"run-program": PROGRAMME_S, "wait-cooled": 1800.0}, reading_degc=948.0)
-        self.safety = self.device("safety-1", {}, ai1_degc=25.0)
+        self.furnace = self.device("furnace-1", {"run-program": PROGRAMME_S, "wait-cooled": 1800.0}, peak_degc=948.0)
+        self.safety = self.device("safety-1", {}, ai1_degc=25.0, contactor_closed=1.0)
         self.mover = self.device("mover-1", {"mix": 600.0}, labware="")
         self.xrd = self.device("xrd-1", {"measure": 480.0}, result_path="raw/sample-001.xrdml")
         self.doser = Doser("doser-1", self.clock, self.told)
@@ -75,6 +75,7 @@ class Shop:
             self.mover,
             self.xrd,
             {"BaCO3-lot7": 1, "TiO2-lot3": 2},
+            lambda name, firing: True,
         )
 
     def device(self, name: str, takes_s: dict[str, float], **signals: Any) -> Device:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from drivers.gate import DriverError
 from lab.campaign.given import GivenRecipes
 from lab.campaign.loop import CampaignLoop, Terms
+from lab.characterization.errors import PatternError
 from lab.characterization.result import Characterization
 from planner.errors import PoolEmptyError
 from planner.types import Observation, Outcome, Planner, Suggestion
@@ -98,6 +100,30 @@ def test_a_stop_starts_no_new_sample_and_finishes_the_one_in_work(shop: Shop) ->
     (sample,) = running.run()
     assert sample.observation is not None
     assert not sample.failed
+
+
+class Blind(Analyst):
+    """Cannot read anything."""
+
+    def analyze(self, pattern: Path, picture: Path) -> Characterization:
+        raise PatternError(f"{pattern}: is cut short")
+
+
+def test_a_pattern_that_cannot_be_read_goes_to_a_person_and_the_campaign_goes_on(shop: Shop) -> None:
+    running = loop(shop, GivenRecipes([recipe()] * 3, "given"))
+    running.analyst = Blind()
+    samples = running.run()
+    assert len(samples) == 3
+    assert all(sample.in_review and not sample.failed for sample in samples)
+    assert samples[0].analysis_failure == "raw/sample-001.xrdml: is cut short"
+
+
+def test_a_campaign_ends_when_no_furnace_is_left(shop: Shop) -> None:
+    shop.furnace.fails["wait-cooled"] = DriverError("furnace-1: is still at 412 degC")
+    running = loop(shop, GivenRecipes([recipe()] * 3, "given"))
+    (sample,) = running.run()
+    assert sample.failed
+    assert running.ended_because == "furnace-1 is out of service: sample-001 could not be taken out of it"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -68,8 +68,10 @@ def test_a_failed_task_is_the_equipments_fault_and_says_nothing_of_the_recipe(se
     assert observation.objectives == {}
 
 
-def test_a_sample_without_a_result_is_the_equipments_fault() -> None:
-    assert judge(None).outcome is Outcome.FAILED_EQUIPMENT
+def test_a_pattern_that_could_not_be_analysed_is_withheld_and_the_hours_are_kept() -> None:
+    observation = judge(None)
+    assert observation.outcome is Outcome.MISSING
+    assert set(observation.objectives) == {"furnace_hours"}
 
 
 def test_a_sample_without_the_target_is_a_result_too() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lab.records.lock import hold_lab
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, state_folder: Callable[[], Path]) -> Path:
     """The journal of a run with three samples, one of them still in the furnace."""
     data = tmp_path / "run"
     data.mkdir()
@@ -41,14 +42,16 @@ def add(folder: Path, kind: str, **fields: Any) -> None:
         journal.write(kind, **fields)
 
 
-def test_a_running_campaign_is_told_from_its_journal(folder: Path) -> None:
-    status = status_of(folder)
+def test_a_running_campaign_is_told_from_its_journal(folder: Path, state_folder: Callable[[], Path]) -> None:
+    with hold_lab("powder-1", folder, real=False):
+        status = status_of(folder)
     assert status == {
         "data": str(folder),
         "campaign": "barium titanate",
         "world": "simulated",
         "budget": 16,
         "ended": False,
+        "state": "running",
         "tripped": [],
         "virtual_s": 7200.0,
         "samples": [
@@ -64,10 +67,59 @@ def test_a_running_campaign_is_told_from_its_journal(folder: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["campaign-ended", "abandoned"])
-def test_a_run_has_ended_when_its_journal_says_so(folder: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["campaign-ended", "campaign-failed", "abandoned"])
+def test_a_run_has_ended_when_its_journal_says_so(folder: Path, state_folder: Callable[[], Path], kind: str) -> None:
     add(folder, kind)
-    assert status_of(folder)["ended"]
+    assert (status_of(folder)["ended"], status_of(folder)["state"]) == (True, "ended")
+    with hold_lab("powder-1", folder, real=False):
+        assert status_of(folder)["state"] == "ended"
+
+
+def test_a_run_that_nobody_holds_and_that_never_ended_has_died(
+    folder: Path, state_folder: Callable[[], Path], tmp_path: Path
+) -> None:
+    with hold_lab("powder-1", tmp_path / "another", real=False):
+        assert (status_of(folder)["ended"], status_of(folder)["state"]) == (False, "died")
+
+
+def test_following_a_run_that_died_ends(folder: Path, state_folder: Callable[[], Path]) -> None:
+    result = CliRunner().invoke(app, ["status", "--data", str(folder), "--follow"], env={"COLUMNS": "160"})
+    assert result.exit_code == 0
+    assert "barium titanate (simulated, died)" in result.stdout
+
+
+def test_following_without_a_folder_ends_well_when_the_runs_end(
+    folder: Path, state_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as run:
+        run.enter_context(hold_lab("powder-1", folder, real=False))
+        monkeypatch.setattr("time.sleep", lambda seconds: run.close())
+        result = CliRunner().invoke(app, ["status", "--follow", "--json"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [json.loads(line)[0]["state"] for line in result.stdout.splitlines()] == ["running", "died"]
+
+
+def test_an_entry_without_what_its_kind_has_is_told_in_a_sentence(
+    folder: Path, state_folder: Callable[[], Path]
+) -> None:
+    add(folder, "observed", sample="sample-009", outcome="completed", objectives={})
+    result = CliRunner().invoke(app, ["status", "--data", str(folder)])
+    assert result.exit_code == 1
+    assert "entry 10: observed without 'sample-009': the file was changed" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_that_does_not_exist_is_bad_input(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["status", "--data", str(tmp_path / "none")])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"athanor: --data {tmp_path}/none: there is no such folder: is this the data folder of a run?\n"
+    )
+
+
+def test_a_run_that_has_only_just_begun_is_no_run_yet(tmp_path: Path, state_folder: Callable[[], Path]) -> None:
+    with hold_lab("powder-1", tmp_path, real=False):
+        assert CliRunner().invoke(app, ["status"]).exit_code == 2
 
 
 def test_a_trip_is_shown_until_it_is_reset(folder: Path) -> None:
@@ -96,9 +148,10 @@ def test_a_damaged_journal_is_told_with_the_line(folder: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_people_see_campaign_samples_and_trips(folder: Path) -> None:
+def test_people_see_campaign_samples_and_trips(folder: Path, state_folder: Callable[[], Path]) -> None:
     add(folder, "safety", tripped=["F1-OVER"], interlocked=[])
-    result = CliRunner().invoke(app, ["status", "--data", str(folder)], env={"COLUMNS": "160"})
+    with hold_lab("powder-1", folder, real=False):
+        result = CliRunner().invoke(app, ["status", "--data", str(folder)], env={"COLUMNS": "160"})
     assert result.exit_code == 0
     assert "barium titanate (simulated, running)" in result.stdout
     assert "tripped: F1-OVER" in result.stdout
@@ -131,5 +184,5 @@ def test_without_a_folder_and_a_run_it_says_what_to_give(state_folder: Callable[
 
 def test_a_folder_without_a_journal_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
-    assert result.exit_code != 0
-    assert "is this the data folder of a run?" in result.stderr
+    assert result.exit_code == 2
+    assert result.stderr == f"athanor: --data {tmp_path}: holds no journal: is this the data folder of a run?\n"

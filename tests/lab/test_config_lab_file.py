@@ -125,6 +125,88 @@ def test_a_furnace_is_watched_by_a_safety_module_only(lab_folder: LabFolder) -> 
     ]
 
 
+def test_a_furnace_that_nobody_watches_is_refused(lab_folder: LabFolder) -> None:
+    path = lab_folder.change("lab.yaml", "    watched_by: safety-2\n", "")
+    assert faults_of(path) == [
+        (
+            lab_folder.line_of("lab.yaml", "  furnace-2:"),
+            "devices.furnace-2: nobody watches it: name its safety module with watched_by",
+        )
+    ]
+
+
+def test_a_furnace_that_no_station_uses_needs_nobody(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "    watched_by: safety-2\n", "")
+    lab_folder.change("lab.yaml", "heat: [furnace-1, furnace-2]", "heat: [furnace-1]")
+    assert list(lab_folder.load().furnaces) == ["furnace-1"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "first"),
+    [
+        ("modbus-tcp://sim:5021/1", "modbus-tcp://sim:5020/1", "safety-1"),
+        ("modbus-rtu:sim/furnace-2/1", "modbus-rtu:sim/furnace-1/1", "furnace-1"),
+        ("socket://sim:7702", "socket://sim:7101", "mover-1"),
+    ],
+)
+def test_two_devices_with_one_address_are_refused(lab_folder: LabFolder, old: str, new: str, first: str) -> None:
+    ((line, message),) = faults_of(lab_folder.change("lab.yaml", old, f"{new}"))
+    assert message.endswith(f"address: {first} has the address {new} too: give each device its own")
+    lines = lab_folder.path("lab.yaml").read_text(encoding="utf-8").splitlines()
+    assert line == max(number for number, text in enumerate(lines, start=1) if new in text)
+
+
+def test_the_simulator_gives_two_devices_of_one_model_a_place_each(lab_folder: LabFolder) -> None:
+    for n in (1, 2):
+        lab_folder.change("lab.yaml", f"modbus-rtu:sim/furnace-{n}/1", "sim:eurotherm-3216p")
+        lab_folder.change("lab.yaml", f"modbus-tcp://sim:502{n - 1}/1", "sim:safety-io")
+    assert lab_folder.load().simulated
+
+
+def test_units_of_one_bus_have_an_address_each(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "modbus-rtu:sim/furnace-2/1", "modbus-rtu:sim/furnace-1/2")
+    assert lab_folder.load().simulated
+
+
+@pytest.mark.parametrize("wavelength", ["CuKa", "cuka1", "MoKa", "1.5406", "'0.7'", "2"])
+def test_a_wavelength_is_a_name_or_a_number_in_angstrom(lab_folder: LabFolder, wavelength: str) -> None:
+    lab_folder.change("lab.yaml", "wavelength: CuKa", f"wavelength: {wavelength}")
+    assert lab_folder.load().devices["xrd-1"].wavelength == wavelength.strip("'")
+
+
+@pytest.mark.parametrize("wavelength", ["CuKb", "154", "0", "copper"])
+def test_a_wavelength_that_nobody_knows_is_told_with_those_that_are(lab_folder: LabFolder, wavelength: str) -> None:
+    ((line, message),) = faults_of(lab_folder.change("lab.yaml", "CuKa", wavelength))
+    assert line == lab_folder.line_of("lab.yaml", "xrd-1:")
+    assert message.startswith(f"devices.xrd-1.wavelength: wavelength '{wavelength}': expected one of CrKa, CrKa1, ")
+    assert message.endswith("or 0.1 to 5 angstrom")
+
+
+@pytest.mark.parametrize(
+    ("station", "one", "device"),
+    [
+        (
+            "dose",
+            "doser-1",
+            '  second: {driver: quantos, address: "pty:sim/b", heads: {1: TiO2-lot3}, limits: {mass: 2 g}}',
+        ),
+        ("measure", "xrd-1", '  second: {driver: aeris, address: "socket://sim:7703", wavelength: CuKa}'),
+    ],
+)
+def test_a_second_doser_or_diffractometer_is_refused_because_it_would_not_be_used(
+    lab_folder: LabFolder, station: str, one: str, device: str
+) -> None:
+    lab_folder.change("lab.yaml", "  mover-1:", f"{device}\n  mover-1:")
+    lab_folder.load()
+    path = lab_folder.change("lab.yaml", f"{station}: [{one}]", f"{station}: [{one}, second]")
+    assert faults_of(path) == [
+        (
+            lab_folder.line_of("lab.yaml", f"{station}: ["),
+            f"stations.{station}: found 2 devices, and this version uses one: name the one to use",
+        )
+    ]
+
+
 def test_a_head_holds_a_lot_of_the_inventory(lab_folder: LabFolder) -> None:
     path = lab_folder.change("lab.yaml", "2: TiO2-lot3", "2: TiO2-lot9")
     ((line, message),) = faults_of(path)
@@ -151,7 +233,12 @@ def test_a_missing_inventory_is_told_with_its_path(lab_folder: LabFolder) -> Non
 @pytest.mark.parametrize("name", ["a/b", "../x", "", "two words"])
 def test_a_labs_name_can_name_a_lock(lab_folder: LabFolder, name: str) -> None:
     path = lab_folder.change("lab.yaml", "name: powder-1", f"name: '{name}'")
-    assert faults_of(path)[0][0] == lab_folder.line_of("lab.yaml", "name:")
+    assert faults_of(path) == [
+        (
+            lab_folder.line_of("lab.yaml", "name:"),
+            f"name: is {name!r}, and a lock is named after it: use letters, digits, - and _ alone",
+        )
+    ]
 
 
 def test_programmes_are_those_of_the_file_or_the_one_that_is_stored_by_default(lab_folder: LabFolder) -> None:

@@ -110,6 +110,24 @@ def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(path: Path, da
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "lacking"),
+    [
+        ('{"t":1,"world":"simulated","kind":"note"}', "n"),
+        ('{"n":2,"world":"simulated","kind":"note"}', "t"),
+        ('{"n":2,"t":"noon","world":"simulated","kind":"note"}', "t"),
+        ('{"n":2,"t":1,"kind":"note"}', "world"),
+        ('{"n":2,"t":1,"world":"simulated","kind":null}', "kind"),
+        ("{}", "n, t, world, kind"),
+    ],
+)
+def test_an_entry_that_lacks_what_every_entry_has_is_told_with_its_line(path: Path, line: str, lacking: str) -> None:
+    fill(path, 1)
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    with pytest.raises(JournalError, match=rf"line 2: has no readable {lacking}, which every entry has: "):
+        entries(path)
+
+
 def test_a_missing_journal_asks_whether_this_is_a_data_folder(path: Path) -> None:
     with pytest.raises(JournalError, match="is this the data folder of a run"):
         entries(path)

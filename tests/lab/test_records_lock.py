@@ -66,6 +66,25 @@ def test_a_lock_that_nobody_holds_is_left_over_and_removed(state_folder: StateFo
     assert not left.exists()
 
 
+def test_a_place_for_locks_that_cannot_be_written_is_told_with_what_to_set(
+    state_folder: StateFolder, tmp_path: Path
+) -> None:
+    state_folder().parent.write_text("a file", encoding="utf-8")
+    with (
+        pytest.raises(UsageError, match=r"lock cannot be written \(.*\): set XDG_STATE_HOME to a folder") as caught,
+        hold_lab("powder-1", tmp_path, real=True),
+    ):
+        pytest.fail("held without a lock")
+    assert str(state_folder() / "powder-1.lock") in str(caught.value)
+    assert held_labs() == []
+
+
+def test_a_lock_that_cannot_be_opened_is_passed_over(state_folder: StateFolder, tmp_path: Path) -> None:
+    with hold_lab("powder-1", tmp_path, real=True):
+        (state_folder() / "other.lock").mkdir()
+        assert [lab["lab"] for lab in held_labs()] == ["powder-1"]
+
+
 def test_where_nothing_ever_ran_nothing_is_held(state_folder: StateFolder) -> None:
     assert held_labs() == []
     assert not state_folder().exists()

@@ -8,8 +8,9 @@ import pytest
 
 from drivers.clock import JumpClock
 from drivers.gate import Command, Denied, Granted
+from lab.records.journal import JournalError
 from lab.safety.expressions import Value, parse_expression
-from lab.safety.gateway import SAFER, Gateway, Limits
+from lab.safety.gateway import SAFER, UNLOGGED, Gateway, Limits
 from lab.safety.interlock_file import Interlocks, Rule
 
 UNITS: dict[str, str | None] = {"f1.over": "degC", "f1.door": None}
@@ -208,3 +209,19 @@ def test_a_log_that_does_not_take_the_grant_keeps_the_furnace_cold(lab: Lab, mon
     monkeypatch.setattr(lab.log, "write", full)
     with pytest.raises(OSError, match="disk full"):
         lab.ask(HEAT)
+
+
+def test_a_log_that_takes_nothing_keeps_nobody_from_stopping(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(kind: str, /, **fields: object) -> None:
+        raise JournalError("disk full")
+
+    monkeypatch.setattr(lab.log, "write", full)
+    for verb in sorted(SAFER):
+        assert lab.ask(Command("furnace-1", verb), actor="safety monitor") == ()
+    assert len(lab.gateway.unlogged) == len(SAFER - UNLOGGED)
+
+
+def test_a_watchdog_is_armed_again_by_a_person_only(lab: Lab) -> None:
+    rearm = Command("safety-1", "rearm")
+    assert lab.ask(rearm, actor="auto") == ("a watchdog that expired is armed again by a person only",)
+    assert lab.ask(rearm, actor="operator") == ()

@@ -7,6 +7,7 @@ import pytest
 
 from lab.safety.expressions import Value
 from lab.safety.interlock_file import NO_INTERLOCKS, Signal, load_interlocks
+from lab.safety.scan import SafetyState, step
 from protocols.documents import DocumentError
 from tests.lab.conftest import LabFolder
 
@@ -52,6 +53,29 @@ def test_the_packaged_rules_guard_both_furnaces(lab_folder: LabFolder) -> None:
     assert not interlocks.permissives("furnace-3.heat")
 
 
+@pytest.mark.parametrize(
+    ("changed", "tripped", "open_"),
+    [
+        ({}, (), set()),
+        ({"f1.door": False, "f1.heater": False}, (), {"f1.heater"}),
+        ({"f1.door": None, "f1.heater": False}, (), {"f1.heater"}),
+        ({"f1.door": False}, ("never 1",), {"f1.heater", "f2.heater"}),
+        ({"f2.over": 1151.0}, ("F2-OVER",), {"f1.heater", "f2.heater"}),
+        ({"f2.over": None}, ("F2-OVER",), {"f1.heater", "f2.heater"}),
+    ],
+)
+def test_the_packaged_rules_let_heat_and_load_and_stop_the_rest(
+    lab_folder: LabFolder, changed: dict[str, Value], tripped: tuple[str, ...], open_: set[str]
+) -> None:
+    """While both furnaces heat: a door that opens with the contactor open is normal work, not a trip."""
+    interlocks = load_interlocks(lab_folder.path("interlocks.yaml"))
+    heating: dict[str, Value] = {"over": 1100.0, "door": True, "heater": True}
+    values = {f"f{n}.{name}": value for n in (1, 2) for name, value in heating.items()} | changed
+    state, must_open = step(interlocks, SafetyState(tripped=()), values)
+    assert state.tripped == tripped
+    assert set(must_open) == open_
+
+
 def test_a_lab_without_a_file_has_no_rules() -> None:
     assert NO_INTERLOCKS.permissives("furnace-1.heat") == []
 
@@ -72,7 +96,19 @@ def test_a_lab_without_a_file_has_no_rules() -> None:
         ("-20 degC .. 1350 degC", "1350 degC .. -20 degC", 3, "runs backwards"),
         ("-20 degC .. 1350 degC", "-20 .. 1350", 3, "is no quantity"),
         ("unit: degC, range", "range", 3, "is a range of a signal without a unit"),
-        ("safety-1.ai1", "safety-1.ai9", 3, "signals.f1.over.source"),
+        (
+            "safety-1.ai1",
+            "safety-1.ai9",
+            3,
+            "signals.f1.over.source: is 'safety-1.ai9', and must be DEVICE.ai1, DEVICE.di1 to DEVICE.di8, "
+            "or DEVICE.do1",
+        ),
+        (
+            "safety-1.do1",
+            "safety-1.do2",
+            6,
+            "outputs.f1.heater.source: is 'safety-1.do2', and must be DEVICE.do1, the contactor",
+        ),
         ("max_age: 1 s", "max_age: 1", 3, "is no quantity"),
         ("safe: open", "safe: closed", 6, "is 'closed', and must be 'open'"),
         ("kind: trip", "kind: warning", 10, "is 'warning', and must be 'permissive', 'interlock' or 'trip'"),

@@ -50,8 +50,11 @@ class Module:
     comm_ok: Value = field(default_factory=lambda: Value(1.0))
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     error: DriverError | None = None
+    refuses: DriverError | None = None
 
     def set(self, verb: str, /, **arguments: Any) -> ActionStatus:
+        if self.refuses is not None:
+            raise self.refuses
         self.told.append((verb, arguments))
         if verb == "open-contactor":
             self.contactor_closed.value = 0.0
@@ -235,6 +238,21 @@ def test_a_contactor_that_is_not_confirmed_open_at_the_end_is_an_alarm(lab: Lab)
     (alarm,) = lab.entries("alarm")
     assert alarm["device"] == "safety-1"
     assert "contactor not confirmed open: safety-1: no answer" in alarm["text"]
+
+
+def test_closing_locks_heating_out_before_anybody_else_gets_a_turn(lab: Lab) -> None:
+    lab.start()
+    lab.monitor.close()
+    assert lab.monitor.tripped()[0] == "closing"
+
+
+def test_a_module_that_cannot_be_told_anything_does_not_keep_the_monitor_from_scanning(lab: Lab) -> None:
+    lab.start()
+    lab.module.refuses = DriverError("safety-1: its bus has ended")
+    lab.pass_scans(3)
+    assert lab.monitor.tripped() == ()
+    assert {entry["device"] for entry in lab.entries("alarm")} == {"safety-1"}
+    lab.module.refuses = None
 
 
 def test_a_module_that_does_not_answer_at_the_start_keeps_the_lab_shut(lab: Lab) -> None:

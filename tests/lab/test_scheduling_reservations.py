@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from drivers.clock import JumpClock
-from lab.scheduling.reservations import Reservations
+from lab.scheduling.reservations import OutOfServiceError, Reservations
 
 
 @dataclass
@@ -116,3 +116,50 @@ def test_those_who_take_the_furnace_before_the_mover_never_wait_in_a_circle(yard
     for task in tasks:
         task.join()
     assert sorted(done) == ["s0", "s1", "s2", "s3"]
+
+
+def test_a_retired_station_is_refused_with_the_reason(yard: Yard) -> None:
+    yard.reservations.retire("furnace-1", "a crucible stuck")
+    with (
+        pytest.raises(OutOfServiceError, match="furnace-1 is out of service: a crucible stuck"),
+        yard.reservations.hold({"furnace-1"}, "a"),
+    ):
+        pass
+    with yard.reservations.hold_any([frozenset({"furnace-1"}), frozenset({"furnace-2"})], "a") as held:
+        assert held == {"furnace-2"}
+
+
+def test_whoever_waits_for_a_station_that_is_retired_is_told(yard: Yard) -> None:
+    failures: list[str] = []
+
+    def wait() -> None:
+        yard.clock.sleep_until(1.0)
+        try:
+            with yard.reservations.hold({"mover"}, "b"):
+                pass
+        except OutOfServiceError as error:
+            failures.append(f"{yard.clock.now():g} {error}")
+
+    task = yard.clock.start("b", wait)
+    with yard.reservations.hold({"mover"}, "a"):
+        yard.clock.sleep_until(5.0)
+        yard.reservations.retire("mover", "its bus ended")
+        task.join()
+    assert failures == ["5 mover is out of service: its bus ended"]
+    assert yard.reservations.held == {}
+
+
+def test_three_failures_in_a_row_retire_a_station_and_a_success_forgives(yard: Yard) -> None:
+    for _ in range(2):
+        yard.reservations.note_failure("doser", "blocked")
+    yard.reservations.note_success("doser")
+    for _ in range(2):
+        yard.reservations.note_failure("doser", "blocked")
+    assert yard.reservations.retired == {}
+    yard.reservations.note_failure("doser", "blocked")
+    assert yard.reservations.retired == {"doser": "3 tasks in a row failed there, the last one: blocked"}
+
+
+def test_nothing_can_be_held_where_there_is_no_choice(yard: Yard) -> None:
+    with pytest.raises(OutOfServiceError, match="no station"), yard.reservations.hold_any([], "a"):
+        pass

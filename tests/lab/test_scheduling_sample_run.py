@@ -81,7 +81,7 @@ def test_a_failed_firing_leaves_the_furnace_cold_and_empty_and_says_why(shop: Sh
     assert record.failure is not None
     assert "furnace-1: the sensor broke at 412 degC" in record.failure
     fired = [told.verb for told in shop.told if told.lease == "sample-001/fire 1"]
-    assert fired == ["scan", "close-contactor", "run-program", "open-contactor", "reset-program"]
+    assert fired == ["scan", "close-contactor", "scan", "run-program", "open-contactor", "reset-program"]
     assert [span.task for span in record.spans][-2:] == ["cool 1", "recover 1"]
     assert "measure" not in shop.verbs("xrd-1")
     assert ("task-failed", "fire 1") in shop.kinds()
@@ -115,6 +115,7 @@ def test_a_wrong_head_ends_the_sample_before_anything_is_fired(shop: Shop) -> No
         shop.mover,
         shop.xrd,
         {"BaCO3-lot7": 2, "TiO2-lot3": 1},
+        lambda name, firing: True,
     )
     record = shop.run(recipe())
     assert record.failure == (
@@ -127,3 +128,19 @@ def test_a_bench_makes_another_sample_after_one_failed(shop: Shop) -> None:
     shop.furnace.fails["run-program"] = DriverError("furnace-1: broke")
     assert shop.run(recipe()).failure is not None
     assert shop.run(recipe()).failure is None
+
+
+def test_a_furnace_that_keeps_its_crucible_is_given_to_nobody_any_more(shop: Shop) -> None:
+    shop.furnace.fails["wait-cooled"] = DriverError("furnace-1: is still at 412 degC")
+    assert shop.run(recipe()).stage == "failed"
+    assert shop.reservations.retired == {"furnace-1": "sample-001 could not be taken out of it"}
+    assert shop.run(recipe()).failure == (
+        "waits for a furnace (1): furnace-1 is out of service: sample-001 could not be taken out of it"
+    )
+    assert shop.bench.stands_still(shop.reservations.retired) is not None
+
+
+def test_a_furnace_that_cannot_do_the_firing_is_not_asked(shop: Shop) -> None:
+    object.__setattr__(shop.bench, "fits", lambda name, firing: False)
+    assert shop.run(recipe()).failure == "waits for a furnace (1): no station of this laboratory can do the task"
+    assert shop.verbs("furnace-1") == []

@@ -102,12 +102,12 @@ def mover() -> Fake:
 
 @pytest.fixture
 def furnace() -> Fake:
-    return Fake("furnace-1", reading_degc=25.0)
+    return Fake("furnace-1", peak_degc=948.0)
 
 
 @pytest.fixture
 def safety() -> Fake:
-    return Fake("safety-1")
+    return Fake("safety-1", contactor_closed=1.0)
 
 
 def doses() -> list[Dose]:
@@ -216,10 +216,11 @@ def test_the_door_is_closed_though_the_move_failed(furnace: Fake, mover: Fake) -
 def test_firing_closes_the_contactor_runs_the_programme_and_takes_the_power_away(furnace: Fake, safety: Fake) -> None:
     told, messages, result, error = run(plans.fire(furnace, safety, firing=FIRING, now=lambda: 0.0, md=MD))
     assert error is None
-    assert result == 25.0
+    assert result == 948.0
     assert told == [
         ("safety-1", "scan", {}),
         ("safety-1", "close-contactor", {}),
+        ("safety-1", "scan", {}),
         ("furnace-1", "run-program", {"steps": ((5.0, 950.0, 3600.0), (5.0, 60.0, 0.0))}),
         ("safety-1", "open-contactor", {}),
         ("furnace-1", "reset-program", {}),
@@ -227,24 +228,55 @@ def test_firing_closes_the_contactor_runs_the_programme_and_takes_the_power_away
     assert "sleep" not in commands(messages)
 
 
-def test_firing_records_readings_at_absolute_times_and_gives_the_peak(furnace: Fake) -> None:
+def fire_for(
+    furnace: Fake, safety: Fake | None, sleeps: int, **settings: Any
+) -> tuple[list[Step], Any, Exception | None]:
+    """Fire a programme that ends after some readings; `settings` are the signals after the first one."""
     status = ActionStatus("furnace-1", "run-program")
-    plan = plans.fire(furnace, None, firing=FIRING, now=lambda: 1000.0, md=MD)
-    peaks = iter([400.0, 948.5, 300.0])
     waits: list[float] = []
 
     def tell(msg: Msg) -> None:
-        if msg.command == "create":
-            furnace.reading_degc = Value(next(peaks))  # type: ignore[attr-defined]
-        elif msg.command == "sleep_until":
+        if msg.command == "sleep_until":
             waits.append(msg.args[0])
-            if len(waits) == 3:
+            for name, value in settings.items():
+                setattr(safety, name, Value(value))
+            if len(waits) == sleeps:
                 status.set_finished()
 
-    _, _, result, error = run(plan, firing=status, on_message=tell)
+    plan = plans.fire(furnace, safety, firing=FIRING, now=lambda: 1000.0, md=MD)
+    told, _, result, error = run(plan, firing=status, on_message=tell)
+    assert waits == [1300.0] * len(waits)
+    return told, result, error
+
+
+def test_firing_waits_absolutely_and_gives_the_peak(furnace: Fake) -> None:
+    _, result, error = fire_for(furnace, None, 3)
     assert error is None
-    assert result == 948.5
-    assert waits == [1300.0] * 3
+    assert result == 948.0
+
+
+@pytest.mark.parametrize("closed", [0.0, math.nan])
+def test_a_firing_that_loses_its_power_is_no_firing(furnace: Fake, safety: Fake, closed: float) -> None:
+    told, _, error = fire_for(furnace, safety, 3, contactor_closed=closed)
+    assert isinstance(error, PlanError)
+    assert "the contactor of furnace-1 is not closed" in str(error)
+    assert [step[:2] for step in told[-2:]] == [("safety-1", "open-contactor"), ("furnace-1", "reset-program")]
+
+
+@pytest.mark.parametrize("closed", [0.0, math.nan])
+def test_nothing_is_fired_while_the_contactor_does_not_read_closed(furnace: Fake, safety: Fake, closed: float) -> None:
+    safety.contactor_closed = Value(closed)  # type: ignore[attr-defined]
+    told, _, _, error = run(plans.fire(furnace, safety, firing=FIRING, now=lambda: 0.0, md=MD))
+    assert isinstance(error, PlanError)
+    assert "run-program" not in [step[1] for step in told]
+
+
+@pytest.mark.parametrize("peak", [232.0, math.nan])
+def test_a_firing_that_stays_cold_is_a_failure_and_says_how_cold(furnace: Fake, peak: float) -> None:
+    furnace.peak_degc = Value(peak)  # type: ignore[attr-defined]
+    _, _, error = fire_for(furnace, None, 2)
+    assert isinstance(error, PlanError)
+    assert f"reached {peak:.0f} degC where 950 degC was asked" in str(error)
 
 
 @pytest.mark.parametrize("verb", [("safety-1", "close-contactor"), ("furnace-1", "run-program"), ("safety-1", "scan")])
