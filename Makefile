@@ -12,7 +12,7 @@ test: .venv/installed
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report --skip-covered --fail-under=85
+	$(BIN)/python -m coverage report --skip-covered --fail-under=95
 
 check: .venv/installed
 	$(BIN)/ruff format --check .
