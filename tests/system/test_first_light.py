@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SEED, SAMPLES = 1, 3
+SEED, SAMPLES = 1, 2
 PNG = b"\x89PNG"
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -80,7 +80,7 @@ def test_a_run_ends_with_the_object_that_other_programs_rely_on(run: Run) -> Non
     assert run.summary["world"] == "simulated"
     assert run.summary["samples"] == SAMPLES
     assert run.summary["succeeded"] + run.summary["failed"] + run.summary["in_review"] == SAMPLES
-    assert run.summary["succeeded"] >= 2
+    assert run.summary["succeeded"] >= 1
     assert run.summary["virtual_s"] > 12 * 3600
     for entry in run.summary["best"]:
         assert set(entry) == {"sample", "target", "objectives", "recipe"}
