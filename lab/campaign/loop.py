@@ -101,7 +101,8 @@ class CampaignLoop:
         while True:
             while free and (sample := self._next()) is not None:
                 self._start(sample, free.pop(0), free)
-            if len(free) == len(self.engines):
+            # Where time passes by itself, the last sample may come in between the learning above and here.
+            if len(free) == len(self.engines) and not self._finished:
                 if self._defect is not None:
                     raise self._defect
                 return self.samples
@@ -166,16 +167,17 @@ class CampaignLoop:
                 self._defect = error
                 raise
             finally:
-                free.append(engine)
+                # In this order: an engine that is free again means that its sample waits to be learnt from.
                 self._finished.append(sample)
+                free.append(engine)
                 self._changed.set()
 
         self.clock.start(sample.name, work)
 
     def _learn(self) -> None:
         """Analyse what was measured and tell the planner, in the order in which samples came in."""
-        finished, self._finished = self._finished, []
-        for sample in finished:
+        while self._finished:
+            sample = self._finished.pop(0)
             if sample.record.pattern_path is not None and not sample.failed:
                 picture = self.folder / "fits" / f"{sample.name}.png"
                 try:

@@ -8,7 +8,7 @@ import pytest
 
 from drivers.gate import DriverError
 from lab.campaign.given import GivenRecipes
-from lab.campaign.loop import CampaignLoop, Terms
+from lab.campaign.loop import CampaignLoop, Sample, Terms
 from lab.characterization.errors import PatternError
 from lab.characterization.result import Characterization
 from planner.errors import PoolEmptyError
@@ -131,3 +131,22 @@ def test_a_defect_in_a_task_is_raised_and_not_called_a_failed_sample(shop: Shop)
     shop.mover.refuses["move"] = ZeroDivisionError("a mistake of ours")
     with pytest.raises(ZeroDivisionError, match="a mistake of ours"):
         loop(shop, GivenRecipes([recipe()] * 3, "given")).run()
+
+
+def test_a_sample_that_comes_in_while_another_is_learnt_from_is_not_lost(shop: Shop) -> None:
+    planner = GivenRecipes([recipe()] * 3, "given")
+    running = loop(shop, planner)
+    log = running._log
+    late: list[Sample] = []
+
+    def log_and_let_one_come_in(sample: Sample) -> None:
+        log(sample)
+        # As a thread would where time passes by itself: after the list of finished samples was looked at.
+        if not late:
+            late.append(Sample(sample.suggestion, sample.record, sample.recipe_path))
+            running._finished.append(late[0])
+
+    running._log = log_and_let_one_come_in  # type: ignore[method-assign]
+    running.run()
+    assert late[0].observation is not None
+    assert len(planner.observations) == 4
