@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import logging
 import math
 from collections.abc import Iterable, Mapping
@@ -22,20 +21,16 @@ from drivers.errors import (
     LimitError,
     WrongInstrumentError,
 )
-from drivers.furnace_program import FurnaceProgram, Step
-from drivers.gate import Gate, Granted
+from drivers.furnace_program import OFF_DEGC, FurnaceLimits, FurnaceProgram, Step
+from drivers.gate import Gate, Granted, requester
 from drivers.instrument import Instrument
 from drivers.links import ModbusLink
-from drivers.pace import next_poll_s
 from drivers.signals import Reading
 from drivers.status import ActionStatus
+from drivers.timetable import Cooling, Timetable
 
 log = logging.getLogger(__name__)
 
-OFF_DEGC = 0.0
-"""The setpoint of a furnace that shall not heat."""
-ADOPTED_POLL_S = 10.0
-"""Lab seconds between looks at a running programme whose start nobody saw."""
 ALLOWANCE_S = 12 * 3600.0
 """Lab seconds that a programme may take beyond its setpoint: a furnace that lags holds its programmer back."""
 COOLING_S = 24 * 3600.0
@@ -53,7 +48,10 @@ class Eurotherm3216P(Instrument):
         "set-setpoint": "set_setpoint",
         "wait-cooled": "cooled",
         "reset-program": "reset_program",
+        "hold-program": "hold_program",
+        "continue-program": "continue_program",
     }
+    LOOKS = frozenset({"wait-cooled"})
     MEASURED = ("reading_degc", "setpoint_degc", "output_percent", "program_status")
 
     reading_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="hinted")
@@ -76,17 +74,18 @@ class Eurotherm3216P(Instrument):
     ) -> None:
         super().__init__(name, gate=gate, clock=clock, bus=bus)
         self.link = link
-        self.limits = {"setpoint": limits["setpoint"], "ramp": limits["ramp"]}
-        self.setpoint_degc.limit(OFF_DEGC, self.limits["setpoint"])
+        self._allowed = FurnaceLimits(name, limits["setpoint"], limits["ramp"])
+        self.setpoint_degc.limit(OFF_DEGC, limits["setpoint"])
         self._instrument_type = instrument_type
         self._decimals = 0
         self._live: Live | None = None
         self._running: tuple[FurnaceProgram, ActionStatus] | None = None
-        self._transitions_s: list[float] | None = []
+        self._timetable = Timetable()
         self._firing = False
         """Whether a programme of ours is running, as far as is known: its readings count for the peak."""
-        self._cooling: tuple[float, float, float] | None = None
-        """Where a cooling is waited for: until what degC, and when and at what degC it was looked at last."""
+        self._ended_by: str | None = None
+        """Who ended the programme that is watched, where that was asked for here."""
+        self._cooling = Cooling()
 
     # -- verbs
 
@@ -103,7 +102,7 @@ class Eurotherm3216P(Instrument):
             BusyError: While another programme is running.
         """
         program = FurnaceProgram(tuple(step if isinstance(step, Step) else Step(*map(float, step)) for step in steps))
-        self._check_limits(program)
+        self._allowed.check_program(program, self._live.reading_degc if self._live else OFF_DEGC)
         program = program.with_safe_end()
         self._encode(program)
         if self._running is not None and not self._running[1].done:
@@ -117,15 +116,15 @@ class Eurotherm3216P(Instrument):
         return status
 
     def set_setpoint(self, degc: float) -> ActionStatus:
-        """Hold a temperature, outside programmes.
+        """Hold a temperature, outside programmes; a programme that is on hold is ended by it, without a bump.
 
         Raises:
             LimitError: Above the limit for setpoint.
             CommandDeniedError: When the gate refuses.
         """
-        self._check_setpoint(degc)
+        self._allowed.check_setpoint(degc)
         grant = self._authorize("set-setpoint", float(degc), "degC")
-        return self._begin("set-setpoint", self._hold(degc, grant), grant)
+        return self._begin("set-setpoint", self._hold(degc, grant, requester().actor), grant)
 
     def cooled(self, below_degc: float, within_s: float = COOLING_S) -> ActionStatus:
         """Wait until the reading is at or below a temperature; fails when that takes longer than `within_s`.
@@ -140,7 +139,25 @@ class Eurotherm3216P(Instrument):
     def reset_program(self) -> ActionStatus:
         """End the programme and heating; a gate grants this always."""
         grant = self._authorize("reset-program")
-        return self._begin("reset-program", self._reset(grant), grant)
+        return self._begin("reset-program", self._reset(grant, requester().actor), grant)
+
+    def hold_program(self) -> ActionStatus:
+        """Freeze the programme that is running: its setpoint and its time stand still.
+
+        Raises:
+            CommandDeniedError: When the gate refuses.
+        """
+        grant = self._authorize("hold-program")
+        return self._begin("hold-program", self._freeze(grant), grant)
+
+    def continue_program(self) -> ActionStatus:
+        """Have the programme that is on hold go on where it stands.
+
+        Raises:
+            CommandDeniedError: When the gate refuses.
+        """
+        grant = self._authorize("continue-program")
+        return self._begin("continue-program", self._thaw(grant), grant)
 
     def stop(self, *, success: bool = False) -> None:
         """End the programme and heating where `success` is False; raises nothing.
@@ -154,36 +171,6 @@ class Eurotherm3216P(Instrument):
         except DriverError as error:
             log.error("%s: the programme could not be reset: %s", self.name, error)
 
-    # -- limits
-
-    def _check_limits(self, program: FurnaceProgram) -> None:
-        if not program.steps:
-            raise LimitError(f"{self.name}: a programme without steps was requested")
-        at_degc = self._live.reading_degc if self._live else OFF_DEGC
-        for step in program.steps:
-            self._check_setpoint(step.to_degc)
-            self._check_ramp(step, at_degc)
-            at_degc = step.to_degc
-
-    def _check_setpoint(self, degc: float) -> None:
-        highest_degc = self.limits["setpoint"]
-        if not OFF_DEGC <= degc <= highest_degc:
-            raise LimitError(
-                f"{self.name}: {degc:g} degC requested, limit {highest_degc:g} degC (limits.setpoint in the lab file)"
-            )
-
-    def _check_ramp(self, step: Step, from_degc: float) -> None:
-        fastest = self.limits["ramp"]
-        rate = step.rate_degc_per_min
-        if not 0 <= rate <= fastest:
-            raise LimitError(
-                f"{self.name}: {rate:g} degC/min requested, limit {fastest:g} degC/min (limits.ramp in the lab file)"
-            )
-        if rate == 0 and step.to_degc > from_degc:
-            raise LimitError(f"{self.name}: a step up to {step.to_degc:g} degC without a ramp was requested")
-        if not step.dwell_s >= 0:
-            raise LimitError(f"{self.name}: a dwell of {step.dwell_s:g} s was requested")
-
     def _encode(self, program: FurnaceProgram) -> tuple[int, ...]:
         try:
             return wire.encode_program(program, self._decimals)
@@ -193,22 +180,24 @@ class Eurotherm3216P(Instrument):
     # -- jobs
 
     def _run(self, program: FurnaceProgram, grant: Granted) -> Job:
+        self._ended_by = None
         yield from self._patiently(self._read_decimals)
         registers = self._encode(program)
         held = wire.decode_program(registers, self._decimals)
         live = yield from self._patiently(self._read_live)
         loaded = yield from self._patiently(self._read_segments)
-        if live.status is ProgramStatus.RUN and loaded == registers:
-            self._transitions_s = None
-        else:
+        transitions_s = None
+        if live.status is not ProgramStatus.RUN or loaded != registers:
             self._refuse_unfit(live)
             self._load(registers, grant)
             self._start(grant)
-            self._schedule(program, live.reading_degc)
+            start_s = self.clock.now()
+            transitions_s = [start_s + after_s for after_s in program.transitions_s(live.reading_degc)]
+        start_degc = live.reading_degc if live.sensor_ok else OFF_DEGC
+        self._timetable.begin(transitions_s, self.clock.now() + held.longest_s(start_degc) + ALLOWANCE_S)
         self._firing = True
         self._publish(peak_degc=live.reading_degc)
-        start_degc = live.reading_degc if live.sensor_ok else OFF_DEGC
-        yield from self._watch(self.clock.now() + held.longest_s(start_degc) + ALLOWANCE_S)
+        yield from self._watch()
 
     def _refuse_unfit(self, live: Live) -> None:
         if live.status in (ProgramStatus.RUN, ProgramStatus.HOLD):
@@ -230,56 +219,96 @@ class Eurotherm3216P(Instrument):
         if status not in (ProgramStatus.RUN, ProgramStatus.END):
             raise ActionFailedError(f"{self.name}: was told to run its programme and is in state {status.name.lower()}")
 
-    def _schedule(self, program: FurnaceProgram, start_degc: float) -> None:
-        now_s = self.clock.now()
-        self._transitions_s = [now_s + after_s for after_s in program.transitions_s(start_degc)]
-
-    def _watch(self, deadline_s: float) -> Job:
+    def _watch(self) -> Job:
         self.bus.poll_now(self.name)
         while True:
             yield from self._after_poll()
             live = self._live
             if live is None or live.status is ProgramStatus.END:
                 break
-            if not live.sensor_ok:
-                raise ActionFailedError(f"{self.name}: {self._broken_sensor(live)} during the programme")
-            if live.status is not ProgramStatus.RUN:
-                raise ActionFailedError(
-                    f"{self.name}: the programme went to {live.status.name.lower()} before its end: "
-                    "was it stopped at the panel, or was the power off?"
-                )
-            if self.clock.now() >= deadline_s:
-                raise ActionFailedError(
-                    f"{self.name}: the programme is still in state {live.status.name.lower()} at "
-                    f"{live.reading_degc:g} degC, and was to have ended by {_utc(deadline_s)} at the latest: "
-                    "does the furnace not follow its setpoint?"
-                )
-        self._transitions_s = []
+            self._check_running(live)
+        self._timetable.end()
 
-    def _hold(self, degc: float, grant: Granted) -> Job:
+    def _check_running(self, live: Live) -> None:
+        if not live.sensor_ok:
+            raise ActionFailedError(f"{self.name}: {self._broken_sensor(live)} during the programme")
+        if live.status is ProgramStatus.HOLD and self._timetable.on_hold:
+            return
+        if live.status is not ProgramStatus.RUN:
+            raise ActionFailedError(self._why_ended(live))
+        if self.clock.now() >= self._timetable.latest_s:
+            raise ActionFailedError(
+                f"{self.name}: the programme is still in state {live.status.name.lower()} at "
+                f"{live.reading_degc:g} degC, and was to have ended by {_utc(self._timetable.latest_s)} at the latest: "
+                "does the furnace not follow its setpoint?"
+            )
+
+    def _why_ended(self, live: Live) -> str:
+        if self._ended_by is not None:
+            by = "by a stop" if self._ended_by in ("auto", "nobody") else f"by hand ({self._ended_by})"
+            return (
+                f"{self.name}: its programme was ended {by} at {live.reading_degc:g} degC: "
+                "what is in it was not fired as the recipe says"
+            )
+        return (
+            f"{self.name}: the programme went to {live.status.name.lower()} before its end: "
+            "was it stopped at the panel, or was the power off?"
+        )
+
+    def _hold(self, degc: float, grant: Granted, actor: str) -> Job:
         live = yield from self._patiently(self._read_live)
-        if live.status in (ProgramStatus.RUN, ProgramStatus.HOLD):
+        held = live.status is ProgramStatus.HOLD and self._timetable.on_hold
+        if live.status in (ProgramStatus.RUN, ProgramStatus.HOLD) and not held:
             raise BusyError(f"{self.name}: a programme is running: reset it before setting a setpoint")
-        self._write_verified(wire.TARGET_SETPOINT, (wire.encode_degc(degc, self._decimals),), grant)
+        target = (wire.encode_degc(degc, self._decimals),)
+        if held:
+            # The new setpoint goes first: a reset goes to the setpoint that stands there.
+            self._write_verified(wire.SETPOINT_1, target, grant)
+            self._end_program(grant, actor)
+        self._write_verified(wire.TARGET_SETPOINT, target, grant)
         self.bus.poll_now(self.name)
 
-    def _reset(self, grant: Granted) -> Job:
+    def _reset(self, grant: Granted, actor: str) -> Job:
         # The setpoint goes first: after a reset the controller holds the one from before the programme.
         off = (wire.encode_degc(OFF_DEGC, self._decimals),)
         self._write_verified(wire.SETPOINT_1, off, grant)
-        self._write_verified(wire.PROGRAM_STATUS, (ProgramStatus.RESET,), grant)
+        self._end_program(grant, actor)
         self._write_verified(wire.TARGET_SETPOINT, off, grant)
-        self._transitions_s = []
         self.bus.poll_now(self.name)
         yield from ()
+
+    def _end_program(self, grant: Granted, actor: str) -> None:
+        self._ended_by = actor
+        self._write_verified(wire.PROGRAM_STATUS, (ProgramStatus.RESET,), grant)
+        self._timetable.end()
+
+    def _freeze(self, grant: Granted) -> Job:
+        live = yield from self._patiently(self._read_live)
+        if live.status not in (ProgramStatus.RUN, ProgramStatus.HOLD):
+            raise ActionFailedError(
+                f"{self.name}: there is no programme to hold, the programmer is in state {live.status.name.lower()}"
+            )
+        if live.status is ProgramStatus.RUN:
+            self._write_verified(wire.PROGRAM_STATUS, (ProgramStatus.HOLD,), grant)
+        self._timetable.hold(self.clock.now())
+        self.bus.poll_now(self.name)
+
+    def _thaw(self, grant: Granted) -> Job:
+        live = yield from self._patiently(self._read_live)
+        if live.status is not ProgramStatus.HOLD:
+            raise ActionFailedError(
+                f"{self.name}: no programme is on hold, the programmer is in state {live.status.name.lower()}"
+            )
+        self._start(grant)
+        self._timetable.go_on(self.clock.now())
+        self.bus.poll_now(self.name)
 
     def _cool(self, below_degc: float, within_s: float) -> Job:
         give_up_s = self.clock.now() + within_s
         self.bus.poll_now(self.name)
         try:
             while True:
-                seen = self._cooling[1:] if self._cooling else (self.clock.now(), math.nan)
-                self._cooling = (below_degc, *seen)
+                self._cooling.wait_for(below_degc, self.clock.now())
                 yield from self._after_poll()
                 if self._is_cool(below_degc):
                     return
@@ -289,7 +318,7 @@ class Eurotherm3216P(Instrument):
                         f"{below_degc:g} degC was waited for: is something heating it?"
                     )
         finally:
-            self._cooling = None
+            self._cooling.end()
 
     def _is_cool(self, below_degc: float) -> bool:
         live = self._live
@@ -345,6 +374,8 @@ class Eurotherm3216P(Instrument):
 
     def _look(self) -> float:
         live = self._live = self._read_live()
+        if live.status is not ProgramStatus.HOLD:
+            self._timetable.go_on(self.clock.now())
         self._publish(
             reading_degc=live.reading_degc,
             setpoint_degc=live.setpoint_degc,
@@ -353,7 +384,7 @@ class Eurotherm3216P(Instrument):
         )
         self._note_peak(live)
         now_s = self.clock.now()
-        return min(self._next_transition_s(now_s), self._next_cooling_s(now_s, live.reading_degc))
+        return min(self._timetable.next_look_s(now_s), self._cooling.next_look_s(now_s, live.reading_degc))
 
     def _note_peak(self, live: Live) -> None:
         if not self._firing:
@@ -362,25 +393,6 @@ class Eurotherm3216P(Instrument):
         if live.reading_degc > peak_degc or math.isnan(peak_degc):
             self._publish(peak_degc=live.reading_degc)
         self._firing = live.status in (ProgramStatus.RUN, ProgramStatus.HOLD)
-
-    def _next_transition_s(self, now_s: float) -> float:
-        if self._transitions_s is None:
-            return now_s + ADOPTED_POLL_S
-        following = bisect.bisect_right(self._transitions_s, now_s)
-        if following < len(self._transitions_s):
-            return next_poll_s(now_s, self._transitions_s[following])
-        return next_poll_s(now_s, self._transitions_s[-1] if self._transitions_s else None)
-
-    def _next_cooling_s(self, now_s: float, reading_degc: float) -> float:
-        """Look about when the reading, falling as it fell last, will be where it is waited for."""
-        if self._cooling is None:
-            return math.inf
-        below_degc, last_s, last_degc = self._cooling
-        self._cooling = (below_degc, now_s, reading_degc)
-        fall = (last_degc - reading_degc) / (now_s - last_s) if now_s > last_s else math.nan
-        if not fall > 0:
-            return now_s + 1.0 if math.isnan(fall) else next_poll_s(now_s)
-        return next_poll_s(now_s, now_s + max(1.0, (reading_degc - below_degc) / fall))
 
 
 def _utc(t_s: float) -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drivers.errors import LimitError
+
+OFF_DEGC = 0.0
+"""The setpoint of a furnace that shall not heat."""
 SAFE_DEGC = 20.0
 """Where a furnace is sent when its work is done."""
 NATURAL_DEGC_PER_MIN = 1.0
@@ -73,3 +77,46 @@ class FurnaceProgram:
             total_s += abs(step.to_degc - at_degc) / rate_degc_per_min * 60.0 + step.dwell_s
             at_degc = step.to_degc
         return total_s
+
+
+@dataclass(frozen=True)
+class FurnaceLimits:
+    """The most that one furnace may be asked for."""
+
+    furnace: str
+    """Who errors are about."""
+    setpoint_degc: float
+    ramp_degc_per_min: float
+
+    def check_program(self, program: FurnaceProgram, from_degc: float) -> None:
+        """Make sure that a programme which begins at `from_degc` stays within the limits.
+
+        Raises:
+            LimitError: With what was asked and what is allowed.
+        """
+        if not program.steps:
+            raise LimitError(f"{self.furnace}: a programme without steps was requested")
+        at_degc = from_degc
+        for step in program.steps:
+            self.check_setpoint(step.to_degc)
+            self._check_step(step, at_degc)
+            at_degc = step.to_degc
+
+    def check_setpoint(self, degc: float) -> None:
+        """Make sure that a setpoint is allowed; raises as `check_program`."""
+        highest = self.setpoint_degc
+        if not OFF_DEGC <= degc <= highest:
+            raise LimitError(
+                f"{self.furnace}: {degc:g} degC requested, limit {highest:g} degC (limits.setpoint in the lab file)"
+            )
+
+    def _check_step(self, step: Step, from_degc: float) -> None:
+        fastest, rate = self.ramp_degc_per_min, step.rate_degc_per_min
+        if not 0 <= rate <= fastest:
+            raise LimitError(
+                f"{self.furnace}: {rate:g} degC/min requested, limit {fastest:g} degC/min (limits.ramp in the lab file)"
+            )
+        if rate == 0 and step.to_degc > from_degc:
+            raise LimitError(f"{self.furnace}: a step up to {step.to_degc:g} degC without a ramp was requested")
+        if not step.dwell_s >= 0:
+            raise LimitError(f"{self.furnace}: a dwell of {step.dwell_s:g} s was requested")

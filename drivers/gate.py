@@ -67,6 +67,8 @@ class Granted:
     command: Command
     granted_at_s: float
     """Lab time in POSIX seconds."""
+    notes: tuple[str, ...] = ()
+    """What whoever acts should know of it, such as a rule that was bypassed."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,24 @@ def acting_as(actor: str, lease: str | None = None) -> Iterator[None]:
         _requester.reset(token)
 
 
+def act_as(actor: str, lease: str | None) -> None:
+    """Name who asks from here on in this context; for a plan whose lease changes while it runs."""
+    _requester.set(Requester(actor, lease))
+
+
+def requester() -> Requester:
+    """Who asks in this context."""
+    return _requester.get()
+
+
 def authorize(gate: Gate, command: Command) -> Granted:
     """Ask the gate on behalf of the current requester.
 
     Raises:
         CommandDeniedError: With the reasons of the gate.
     """
-    requester = _requester.get()
-    answer = gate.request(command, requester.lease, requester.actor)
+    who = requester()
+    answer = gate.request(command, who.lease, who.actor)
     if isinstance(answer, Denied):
         raise CommandDeniedError(command, answer.reasons)
     return answer

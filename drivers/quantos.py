@@ -59,7 +59,9 @@ class QuantosDoser(Instrument):
         "close-door": "close_door",
         "tare": "tare",
         "weigh": "weigh",
+        "stop-dosing": "stop_dosing",
     }
+    LOOKS = frozenset({"head-info"})
     MEASURED = ("door",)
 
     net_mg = Component(Reading, value=math.nan, units="mg", precision=2, kind="hinted")
@@ -81,7 +83,8 @@ class QuantosDoser(Instrument):
         self.dosed_mg.limit(wire.LEAST_MG, self.limits["mass"])
         self._busy = False
         self._dosing = False
-        self._stopping: Granted | None = None
+        self._stopped = False
+        """Whether a stop was asked for since the dosing that is under way began."""
 
     # -- verbs
 
@@ -128,15 +131,19 @@ class QuantosDoser(Instrument):
         grant = self._authorize("weigh")
         return self._begin("weigh", self._alone(self._weigh(grant)), grant)
 
+    def stop_dosing(self) -> ActionStatus:
+        """Stop a dosing that is under way, or being prepared; a gate grants this always."""
+        grant = self._authorize("stop-dosing")
+        return self._begin("stop-dosing", self._halt(grant), grant)
+
     def stop(self, *, success: bool = False) -> None:
         """Stop a dosing that is under way where `success` is False; raises nothing."""
-        if success or not self._dosing:
+        if success or not self._busy:
             return
         try:
-            self._stopping = self._authorize("stop-dosing")
+            self.stop_dosing()
         except DriverError as error:
             log.error("%s: the dosing could not be stopped: %s", self.name, error)
-        self.bus.hasten(self.name)
 
     # -- jobs
 
@@ -155,6 +162,7 @@ class QuantosDoser(Instrument):
         return self._begin(verb, self._alone(self._carry_out(command, f"{command} {where}", grant, MOTION_S)), grant)
 
     def _dose(self, settings: tuple[tuple[str, str], ...], grant: Granted) -> Job:
+        self._stopped = False
         yield from self._read_head()
         for command, value in settings:
             self._set(command, value, grant)
@@ -164,7 +172,9 @@ class QuantosDoser(Instrument):
 
     def _pour(self, grant: Granted) -> Generator[float | None, None, DriverError | None]:
         """Start dosing and wait for its end; give what went wrong, as powder may have fallen all the same."""
-        self._dosing, self._stopping = True, None
+        if self._stopped:
+            raise ActionFailedError(f"{self.name}: was stopped before any powder fell")
+        self._dosing = True
         try:
             yield from self._carry_out(wire.START_DOSING, wire.START_DOSING, grant, DOSING_S)
         except DriverError as error:
@@ -172,6 +182,14 @@ class QuantosDoser(Instrument):
         finally:
             self._dosing = False
         return None
+
+    def _halt(self, grant: Granted) -> Job:
+        self._stopped = True
+        if self._dosing:
+            self.link.send(wire.STOP_DOSING, grant)
+            # The job that doses hears at once how it ended.
+            self.bus.hasten(self.name)
+        yield from ()
 
     def _take_stock(self, grant: Granted, failure: DriverError | None) -> Job:
         """Find out what lies on the pan, from the instrument's record and its balance."""
@@ -223,9 +241,6 @@ class QuantosDoser(Instrument):
         reply = self._heard(command, self.link.read_line())
         give_up_s = self.clock.now() + limit_s
         while reply is None or reply.answer is Answer.STARTED:
-            if self._stopping is not None:
-                self.link.send(wire.STOP_DOSING, self._stopping)
-                self._stopping = None
             if self.clock.now() >= give_up_s:
                 if command == wire.START_DOSING:
                     self.link.send(wire.STOP_DOSING, grant)

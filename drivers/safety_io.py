@@ -1,4 +1,4 @@
-"""A safety module as a device: door, water, loops, an independent temperature, contactor, watchdog."""
+"""A safety module as a device: door, water, loops, analogue inputs, contactor, watchdog."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ophyd import Component
 
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
+from drivers.codecs.safety_io import SafetyReading
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument
 from drivers.safety_module import SafetyModule
@@ -27,6 +28,11 @@ INPUT_SIGNALS = (
     "mains_ok",
 )
 """Discrete inputs 0 to 7; 1 is safe, 0 is unsafe, NaN is unknown."""
+ANALOGUE_SIGNALS = ("ai1_degc", "ai2", "ai3", "ai4", "ai5", "ai6", "ai7", "ai8")
+"""Analogue inputs 0 to 7; the unit of all but the independent temperature is the laboratory's choice."""
+
+COIL_SIGNALS = ("contactor_permit", "beacon", "gas_permit", "door_lock")
+"""Coils 0 to 3: what the module was told, whatever its loops make of it."""
 
 
 class SafetyIO(Instrument):
@@ -40,7 +46,8 @@ class SafetyIO(Instrument):
         "pet": "pet",
         "scan": "scan",
     }
-    MEASURED = (*INPUT_SIGNALS, "ai1_degc", "watchdog")
+    LOOKS = frozenset({"scan"})
+    MEASURED = (*INPUT_SIGNALS, *ANALOGUE_SIGNALS, *COIL_SIGNALS, "watchdog")
 
     door_closed = Component(Reading, value=math.nan, kind="normal")
     water_ok = Component(Reading, value=math.nan, kind="normal")
@@ -51,6 +58,17 @@ class SafetyIO(Instrument):
     overtemperature_ok = Component(Reading, value=math.nan, kind="normal")
     mains_ok = Component(Reading, value=math.nan, kind="normal")
     ai1_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="hinted")
+    ai2 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    ai3 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    ai4 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    ai5 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    ai6 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    ai7 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    ai8 = Component(Reading, value=math.nan, precision=1, kind="normal")
+    contactor_permit = Component(Reading, value=math.nan, kind="normal")
+    beacon = Component(Reading, value=math.nan, kind="normal")
+    gas_permit = Component(Reading, value=math.nan, kind="normal")
+    door_lock = Component(Reading, value=math.nan, kind="normal")
     watchdog = Component(Reading, value="unknown", kind="normal")
 
     def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, module: SafetyModule, poll_s: float) -> None:
@@ -106,7 +124,7 @@ class SafetyIO(Instrument):
         yield from ()
 
     def _scan(self) -> Job:
-        self._read()
+        self._take_in(self.module.read_anew())
         yield from ()
 
     def _pet(self, grant: Granted) -> Job:
@@ -129,7 +147,11 @@ class SafetyIO(Instrument):
         return self.clock.now() + self._poll_s
 
     def _read(self) -> None:
-        reading = self.module.read()
+        self._take_in(self.module.read())
+
+    def _take_in(self, reading: SafetyReading) -> None:
         values = {name: float(safe) for name, safe in zip(INPUT_SIGNALS, reading.inputs, strict=True)}
-        self._publish(ai1_degc=reading.analogue_degc[0], watchdog=reading.watchdog.name.lower(), **values)
+        values |= dict(zip(ANALOGUE_SIGNALS, reading.analogue, strict=True))
+        values |= {name: float(on) for name, on in zip(COIL_SIGNALS, reading.coils, strict=True)}
+        self._publish(watchdog=reading.watchdog.name.lower(), **values)
         self._seen()

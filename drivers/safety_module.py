@@ -29,6 +29,14 @@ class SafetyModule:
             self.link.read_registers(wire.HOLDING, wire.HOLDING_COUNT),
         )
 
+    def read_anew(self) -> SafetyReading:
+        """Look at everything, not before this was called.
+
+        Raises:
+            LinkError: When nobody answers.
+        """
+        return self.read()
+
     def set_contactor(self, closed: bool, grant: Granted) -> None:
         """Give or take the contactor's permit.
 

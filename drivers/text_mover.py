@@ -35,6 +35,8 @@ ALLOWANCE_S = 600.0
 """Lab seconds that any job may take beyond the time that it was asked to take."""
 WATCH_S = 1.0
 """Lab seconds between looks at a job that may end at any time."""
+UNKNOWN = "unknown"
+"""Where the arm is after a job that did not end well."""
 
 
 class TextMover(Instrument):
@@ -48,12 +50,17 @@ class TextMover(Instrument):
         "head": "head",
         "door": "door",
         "look-at": "look_at",
+        "stop": "halt",
     }
+    LOOKS = frozenset({"look-at"})
 
     labware = Component(Reading, value="", kind="normal")
     """Barcode at the position looked at last, empty where it is free."""
     job = Component(Reading, value="idle", kind="normal")
     """``idle``, ``busy``, ``done``, or why the last job failed."""
+    inside = Component(Reading, value="", kind="normal")
+    """The places that the job under way reaches into, parted by spaces; empty while none is. ``unknown`` after a
+    job that failed or fell silent, until another one is done: the arm stands wherever it was."""
 
     def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink) -> None:
         super().__init__(name, gate=gate, clock=clock, bus=bus)
@@ -64,62 +71,90 @@ class TextMover(Instrument):
     def move(self, from_position: str, to_position: str) -> ActionStatus:
         """Carry the labware at one position to another, free one."""
         line = self._line(lambda: wire.move(from_position, to_position))
-        return self._do(line, self._authorize("move", to_position, subject=from_position))
+        grant = self._authorize("move", to_position, subject=from_position)
+        return self._do(line, grant, _places(from_position, to_position))
 
     def pour(self, from_position: str, to_position: str, mass_mg: float | None = None) -> ActionStatus:
         """Pour powder from one labware into another; all of it where no mass is given."""
         line = self._line(lambda: wire.pour(from_position, to_position, mass_mg))
-        return self._do(line, self._authorize("pour", to_position, subject=from_position))
+        grant = self._authorize("pour", to_position, subject=from_position)
+        return self._do(line, grant, _places(from_position, to_position))
 
     def mix(self, position: str, time_s: float, speed_rpm: float, method: str) -> ActionStatus:
         """Mix what is in the labware at a position; methods are ball-mill, mortar and shake."""
         line = self._line(lambda: wire.mix(position, time_s, speed_rpm, method))
-        return self._do(line, self._authorize("mix", method, subject=position), time_s)
+        return self._do(line, self._authorize("mix", method, subject=position), _places(position), time_s)
 
     def clean(self, position: str) -> ActionStatus:
         """Clean the labware at a position."""
         line = self._line(lambda: wire.clean(position))
-        return self._do(line, self._authorize("clean", subject=position))
+        return self._do(line, self._authorize("clean", subject=position), _places(position))
 
     def head(self, doser: str, number: int) -> ActionStatus:
         """Put a dosing head on a doser; 0 takes the one that is there back to the rack."""
         line = self._line(lambda: wire.head(doser, number))
-        return self._do(line, self._authorize("head", str(number), subject=doser))
+        return self._do(line, self._authorize("head", str(number), subject=doser), doser)
 
     def door(self, furnace: str, open: bool) -> ActionStatus:  # noqa: A002 - what one says of a door
         """Open or close a furnace's door."""
         line = self._line(lambda: wire.door(furnace, open))
-        return self._do(line, self._authorize("door-open" if open else "door-close", subject=f"{furnace}.door"))
+        grant = self._authorize("door-open" if open else "door-close", subject=f"{furnace}.door")
+        return self._do(line, grant, furnace)
 
     def look_at(self, position: str) -> ActionStatus:
         """Read the barcode at a position into `labware`."""
         line = self._line(lambda: wire.ask_at(position))
         return self._begin("look-at", self._read_labware(line))
 
+    def halt(self) -> ActionStatus:
+        """Stand still and keep the grip; a gate grants this always."""
+        grant = self._authorize("stop")
+        return self._begin("stop", self._halt(grant), grant)
+
     def stop(self, *, success: bool = False) -> None:
         """Stand still and keep the grip where `success` is False; raises nothing."""
         if success or self.job.get() != "busy":
             return
         try:
-            grant = self._authorize("stop")
-            self._begin("stop", self._halt(grant), grant)
+            self.halt()
         except DriverError as error:
             log.error("%s: could not be stopped: %s", self.name, error)
 
     # -- jobs
 
-    def _do(self, line: str, grant: Granted, time_s: float = 0.0) -> ActionStatus:
-        return self._begin(line, self._carry_out(line, grant, time_s), grant)
+    def _do(self, line: str, grant: Granted, places: str, time_s: float = 0.0) -> ActionStatus:
+        return self._begin(line, self._carry_out(line, grant, places, time_s), grant)
 
-    def _carry_out(self, line: str, grant: Granted, time_s: float) -> Job:
-        number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))
+    def _carry_out(self, line: str, grant: Granted, places: str, time_s: float) -> Job:
+        number = self._start(line, grant, places)
+        try:
+            yield from self._await_end(line, number, time_s)
+        except DriverError:
+            self._publish(inside=UNKNOWN)
+            raise
+        self._publish(job="done", inside="")
+
+    def _start(self, line: str, grant: Granted, places: str) -> int:
+        before = self.inside.get()
+        # The arm may be on its way before the answer is here.
+        self._publish(inside=f"{before} {places}".strip())
+        try:
+            number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))
+        except RefusedError:
+            self._publish(inside=before)
+            raise
+        except DriverError:
+            self._publish(inside=UNKNOWN)
+            raise
         self._publish(job="busy")
+        return number
+
+    def _await_end(self, line: str, number: int, time_s: float) -> Job:
         start_s = self.clock.now()
         while True:
             yield self._next_watch_s(start_s + time_s)
             report = yield from self._patiently(lambda: self._ask(wire.ask_job(number), wire.parse_job))
             if report.state is JobState.DONE:
-                self._publish(job="done")
                 return
             if report.state is JobState.FAILED:
                 self._publish(job=f"failed: {report.reason}")
@@ -171,3 +206,12 @@ class TextMover(Instrument):
     def _look(self) -> float:
         self._check_identity()
         return self.clock.now() + STEADY_S
+
+
+def _places(*positions: str) -> str:
+    """The places of positions, each once.
+
+    >>> _places("crucibles/1", "furnace-1/1")
+    'crucibles furnace-1'
+    """
+    return " ".join(dict.fromkeys(position.partition("/")[0] for position in positions))

@@ -1,7 +1,8 @@
 """Start-up: from a checked lab file to a laboratory that is ready to work.
 
-The one place that knows of the simulator. What an address points at is decided here, once; nothing below asks
-again whether an instrument is simulated.
+What an address points at is decided here, once; nothing below asks again whether an instrument is simulated. Under a
+jump clock everything lives in this process; where time passes by itself, the simulator and the safety supervisor
+are processes of their own (`lab.processes`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +28,6 @@ from lab.campaign.check import why_unfit
 from lab.config.addresses import Wire
 from lab.config.lab_file import (
     DIFFRACTOMETER_DRIVERS,
-    DOSER_DRIVERS,
     MOVER_DRIVERS,
     SAFETY_DRIVER,
     DeviceFile,
@@ -32,40 +35,59 @@ from lab.config.lab_file import (
     programs_of,
 )
 from lab.errors import UsageError
+from lab.processes import Supervised, Surroundings, simulator_of, stoppable, supervisor_of
 from lab.records.journal import Journal, World
-from lab.safety.gateway import Gateway, Limits
-from lab.safety.lint import interlocks_of
-from lab.safety.monitor import SafetyMonitor, scan_interval_s
+from lab.records.lock import hold_lab, lock_folder
+from lab.safety.alarms.book import AlarmBook
+from lab.safety.audit.log import AuditLog
+from lab.safety.commands.contents import Contents
+from lab.safety.commands.gateway import Gateway, Limits
+from lab.safety.commands.holds import CAMPAIGN, Holds
+from lab.safety.commands.lab_signals import LabSignals
+from lab.safety.commands.leases import LeaseBook
+from lab.safety.commands.manual import ManualControl, OnLeaseLoss
+from lab.safety.interlocks.lint import interlocks_of
+from lab.safety.interlocks.rules import Interlocks
+from lab.safety.judging.bypass import BypassBook
+from lab.safety.judging.core import SafetyCore
+from lab.safety.judging.monitor import SafetyMonitor
+from lab.safety.judging.pace import fitted, scan_interval_s
+from lab.safety.judging.watch import Watch
+from lab.safety.people.users import UserStore
+from lab.safety.supervisor.supervised import SupervisedModule
 from lab.scheduling.engine import TaskEngine
 from lab.scheduling.reservations import Reservations
 from lab.scheduling.sample_run import Bench
+from lab.simulation import Wires, simulate
+from lab.simulator import Serving
 
 if TYPE_CHECKING:
-    from sim.spec import Instrument, Laboratory
+    from lab.console.parts import Parts
 
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
 
 
 RESET_WITHIN_S = 60.0
 """Lab seconds within which a furnace must have confirmed that its programme is reset."""
+STOP_WITHIN_S = 2.0
+"""Wall seconds in which a device must have stopped after a STOP."""
+STOPPING = ("reset-program", "stop-dosing", "stop")
+"""Verbs that stop a device, whichever it has."""
+STOPPED = "stop"
+"""Source of the hold that a STOP puts on everything."""
 
 
-class Wires(Protocol):
-    """Whoever answers at simulated addresses: the simulator, or a recording."""
+class SafetyLayer(Watch, Protocol):
+    """The safety layer, wherever it runs."""
 
-    endpoints: dict[str, str]
-    """Device name to the address at which it really is."""
+    raised: list[str]
+    """Timeouts that are longer than the files ask for, because of the clock."""
+
+    def start(self, modules: Mapping[str, Any], watchdogs_s: Mapping[str, float], actor: str) -> None:
+        """Begin to watch, and reset the start-up on behalf of the person who starts the lab."""
 
     def close(self) -> None:
-        """Stop answering."""
-
-
-class Recording(Wires, Protocol):
-    """A recording that is played back."""
-
-    @property
-    def mismatches(self) -> Sequence[object]:
-        """Requests that differed from the recorded ones."""
+        """Leave every output open."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,8 @@ class Choices:
     truth: Path | None = None
     simulate_all: bool = False
     """Replace every address by its simulator, whatever the lab file says."""
+    actor: str = "operator"
+    """Who starts the lab."""
 
 
 @dataclass
@@ -84,12 +108,17 @@ class OpenLab:
     """A laboratory whose instruments have been opened and identified; ends with `close`."""
 
     config: LabConfig
-    seed: int
+    choices: Choices
     clock: Clock
     world: World
     bench: Bench
     gateway: Gateway
-    monitor: SafetyMonitor
+    safety: SafetyLayer
+    leases: LeaseBook
+    holds: Holds
+    manual: ManualControl
+    audit: AuditLog
+    users: UserStore
     journal: Journal
     reservations: Reservations
     engines: list[TaskEngine]
@@ -97,23 +126,66 @@ class OpenLab:
     answers: dict[str, str]
     """Device name to what it said about itself."""
     _resources: ExitStack
-    _started: bool
+    _started: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set by a STOP."""
+    recipes: Callable[[], Mapping[str, Any]] = dict
+    """Sample to how its recipe stands; whoever runs a campaign fills it in."""
 
     def start(self) -> None:
-        """Start scanning for safety; until then nothing has been changed at any instrument."""
-        self.journal.write("opened", lab=self.config.name, seed=self.seed, devices=self.answers)
+        """Start watching; until then nothing has been changed at any instrument.
+
+        Raises:
+            UsageError: Where something has tripped that a person must look at first.
+        """
+        self.journal.write("opened", lab=self.config.name, seed=self.choices.seed, devices=self.answers)
         if self.world == "simulated" and self.config.file.simulation.difficulty != "easy":
             self.journal.write("note", text="the simulated chemistry of this version is of difficulty easy")
         modules = self.config.safety_modules
         watchdogs_s = {name: device.watchdog or 0.0 for name, device in modules.items()}
         self._started = True
-        self.monitor.start({name: self.devices[name] for name in modules}, watchdogs_s)
+        self.safety.start({name: self.devices[name] for name in modules}, watchdogs_s, self.choices.actor)
+        self.manual.start()
+
+    @property
+    def parts(self) -> Parts:
+        """What the lab service shows and does."""
+        from lab.console.parts import Parts
+
+        return Parts(
+            self.config.name,
+            self.world,
+            self.clock,
+            self.devices,
+            self.safety,
+            self.leases,
+            self.manual,
+            self.holds,
+            self.audit,
+            lambda: self.recipes(),  # filled in later, by whoever runs a campaign
+        )
+
+    def tell(self, key: str, text: str, guidance: str) -> None:
+        """Raise an alarm for a person, without waiting for whoever keeps the alarms."""
+        said = {"do": "raise", "key": key, "text": text, "guidance": guidance, "priority": "high", "source": "lab"}
+        threading.Thread(target=self.safety.request, args=(said,), name=f"alarm {key}", daemon=True).start()
+
+    def on_stop(self, by: str) -> dict[str, Callable[[], None]]:
+        """After a STOP: have every recipe wait for a person, and give what stops each device.
+
+        Where time jumps nobody can wait for a person: there, what is in work fails and the run ends.
+        """
+        self.stopped.set()
+        if not isinstance(self.clock, JumpClock):
+            self.holds.hold(CAMPAIGN, f"STOP by {by}", STOPPED)
+        return {name: _stopper(self.devices[name], by) for name in stoppable(self.config)}
 
     def close(self) -> None:
         """Leave everything cold, end all threads, bring all records to the disk."""
         with self._resources:
             if self._started:
-                self.monitor.close()
+                self.manual.close()
+                self.safety.close()
                 self._end_programmes()
 
     def _end_programmes(self) -> None:
@@ -130,6 +202,31 @@ class OpenLab:
                 error = refusal
             if error is not None:
                 self.journal.write("alarm", durable=True, device=name, text=f"programme not reset: {error}")
+
+
+def _stopper(device: Any, by: str) -> Callable[[], None]:
+    """What stops a device and makes sure of it, in a thread of its own and in wall time."""
+
+    def stop() -> None:
+        verb = next((verb for verb in STOPPING if verb in device.verbs), None)
+        if verb is None:
+            return
+        with acting_as(by):
+            status = device.set(verb)
+        over = threading.Event()
+        status.add_callback(lambda _: over.set())
+        if not over.wait(STOP_WITHIN_S):
+            raise DriverError(f"{device.name}: {verb} was not confirmed within {STOP_WITHIN_S:g} s: go and see")
+        error = status.exception()
+        if error is not None:
+            raise error
+
+    return stop
+
+
+def jumps(clock: str | None, *, simulated: bool) -> bool:
+    """Whether a choice of clock means one that jumps."""
+    return (clock or ("jump" if simulated else "real")) == "jump"
 
 
 def make_clock(choice: str | None, *, simulated: bool) -> Clock:
@@ -156,6 +253,7 @@ def open_lab(
     folder: Path,
     choices: Choices,
     *,
+    runtime: Path | None = None,
     wires: Wires | None = None,
     clock: Clock | None = None,
 ) -> OpenLab:
@@ -165,55 +263,189 @@ def open_lab(
         config: The checked lab file.
         folder: Where records go; exists.
         choices: What a person chose for this run.
+        runtime: Where the lab's processes meet, as `hold_lab` gave it: simulator and supervisor are then found or
+            started there unless time jumps. Without it everything lives in this process.
         wires: Who answers at simulated addresses, where that is not the simulator.
         clock: The clock of `wires`, where given.
 
     Raises:
-        UsageError: Where the lab cannot be simulated or must not be run.
+        UsageError: Where the lab cannot be simulated, watched or run.
         DriverError: Where an instrument does not answer, or is another one.
         DocumentError: Where the interlock file is wrong.
     """
-    interlocks = interlocks_of(config)
-    simulated = {name for name, device in config.devices.items() if choices.simulate_all or device.place.simulated}
-    clock = clock or make_clock(choices.clock, simulated=len(simulated) == len(config.devices))
-    world: World = "simulated" if simulated else "real"
-    results = folder / "raw"
-    results.mkdir(exist_ok=True)
     with ExitStack() as resources:
-        journal = resources.enter_context(Journal(folder / "journal.jsonl", clock, world))
+        return _Opening(config, folder, choices, resources).open(runtime, wires, clock)
+
+
+class _Opening:
+    """Opens one laboratory, part after part; what is open is closed in the opposite order.
+
+    That is: heat off, programmes ended, buses, engines, supervisor, simulator, records.
+    """
+
+    def __init__(self, config: LabConfig, folder: Path, choices: Choices, resources: ExitStack) -> None:
+        self._config, self._folder, self._choices, self._resources = config, folder, choices, resources
+        self._interlocks = interlocks_of(config)
+        self._simulated = {
+            name for name, device in config.devices.items() if choices.simulate_all or device.place.simulated
+        }
+        self._world: World = "simulated" if self._simulated else "real"
+        self._late = _Late()
+
+    def open(self, runtime: Path | None, wires: Wires | None, clock: Clock | None) -> OpenLab:
+        """Open everything and ask every instrument who it is."""
+        config, resources = self._config, self._resources
+        around = self._around(runtime, wires, clock)
+        clock = around.clock
+        journal = resources.enter_context(Journal(self._folder / "journal.jsonl", clock, self._world))
         links = {name: (device.driver, device.address) for name, device in config.devices.items()}
-        transcript = resources.enter_context(TranscriptWriter(folder / "transcript.jsonl", clock, links))
-        if wires is None and simulated:
-            folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="athanor-")))
-            wires = _simulate(config, simulated, clock, results, choices, folder)
-        if wires is not None:
-            resources.callback(wires.close)
-        # Closed in the opposite order: heat off, programmes ended, buses, engines, wires, records.
-        engines = [TaskEngine(clock, _documents_to(journal)) for _ in range(len(config.furnaces) + 1)]
+        transcript = resources.enter_context(TranscriptWriter(self._folder / "transcript.jsonl", clock, links))
+        audit = AuditLog(
+            self._folder / "audit.jsonl", version=version("athanor"), rules=self._interlocks.sha256, patient=False
+        )
+        resources.callback(audit.close)
+        users = UserStore(lock_folder() / "users.json")
+        rules, raised = fitted(self._interlocks, scan_interval_s(clock))
+        safety = self._safety(rules, clock, journal, audit, users, runtime)
+        safety.raised += raised
+        leases = LeaseBook(time.monotonic, store=None if runtime is None else _kept(runtime) / "lockouts.json")
+        holds = Holds(safety.held, behind=_watched(config), locks=leases.lock_outs)
+        engines = [TaskEngine(clock, _documents_to(journal), holds, leases) for _ in range(len(config.furnaces) + 1)]
         for engine in engines:
             resources.callback(engine.close)
         resources.callback(_let_tasks_end, clock)
-        builder = resources.enter_context(_Builder(config, clock, transcript, wires, results))
-        monitor = SafetyMonitor(interlocks, clock, journal)
-        gateway = Gateway(_limits(config), interlocks, monitor.values, monitor.tripped, clock, journal)
+        builder = resources.enter_context(_Builder(config, clock, transcript, around.endpoints, around.results))
+        if isinstance(safety, Supervised):
+            resources.callback(safety.link.close)
+            safety.link.start()
+            builder.modules = {name: SupervisedModule(safety.link, name) for name in config.safety_modules}
+        gateway = Gateway(_limits(config), rules, safety, leases, clock, journal, audit, self._late.live)
         devices = {name: builder.build(name, device, gateway) for name, device in config.devices.items()}
-        answers = {name: device.identify() for name, device in devices.items()}
-        return OpenLab(
+        contents = Contents({name: lot.formula for name, lot in config.inventory.lots.items()})
+        self._late.signals = LabSignals(rules, devices, contents, _watched(config))
+        opened = self._late.opened = OpenLab(
             config=config,
-            seed=choices.seed,
+            choices=self._choices,
             clock=clock,
-            world=world,
-            bench=_bench(config, devices),
+            world=self._world,
+            bench=_bench(config, devices, contents),
             gateway=gateway,
-            monitor=monitor,
+            safety=safety,
+            leases=leases,
+            holds=holds,
+            manual=ManualControl(
+                devices,
+                gateway,
+                leases,
+                safety,
+                clock,
+                journal,
+                holds,
+                on_lease_loss={name: OnLeaseLoss(device.hold_for_s) for name, device in config.devices.items()},
+            ),
+            audit=audit,
+            users=users,
             journal=journal,
             reservations=Reservations(clock),
             engines=engines,
             devices=devices,
-            answers=answers,
+            answers={name: device.identify() for name, device in devices.items()},
             _resources=resources.pop_all(),
-            _started=False,
         )
+        return opened
+
+    def _around(self, runtime: Path | None, wires: Wires | None, clock: Clock | None) -> Surroundings:
+        """Have the simulated instruments served, in this process where time jumps."""
+        config, choices = self._config, self._choices
+        clock = clock or make_clock(choices.clock, simulated=len(self._simulated) == len(config.devices))
+        results = self._folder / "raw"
+        results.mkdir(exist_ok=True)
+        if runtime is not None and not isinstance(clock, JumpClock):
+            speed = clock.speed if isinstance(clock, ScaledClock) else 1.0
+            how = Serving(speed, choices.seed, choices.truth, results=results, ephemeral=True)
+            return simulator_of(config, how, results, self._resources)
+        if wires is None and self._simulated:
+            place = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="athanor-")))
+            wires = simulate(
+                config, self._simulated, clock, place, results=results, seed=choices.seed, truth=choices.truth
+            )
+        if wires is not None:
+            self._resources.callback(wires.close)
+        return Surroundings(clock, results, {} if wires is None else wires.endpoints)
+
+    def _safety(
+        self,
+        rules: Interlocks,
+        clock: Clock,
+        journal: Journal,
+        audit: AuditLog,
+        users: UserStore,
+        runtime: Path | None,
+    ) -> SafetyLayer:
+        """The safety layer: a process of its own, or inside this one where time jumps."""
+        late = self._late
+        if runtime is not None and not isinstance(clock, JumpClock):
+            notify = self._config.file.notify
+            routes = () if notify is None else notify.all
+            supervisor_of(self._config, rules, runtime, self._resources, users=users.path, routes=routes)
+            return Supervised(self._config, rules, runtime, late.on_stop, values=late.values, running=late.running)
+        core = SafetyCore(
+            rules,
+            alarms=AlarmBook(clock.now, self._folder / "alarms.jsonl"),
+            audit=audit,
+            bypasses=BypassBook(clock.now),
+            now=clock.now,
+        )
+        return SafetyMonitor(core, clock, journal, late.values, users, late.on_stop)
+
+
+@contextmanager
+def open_service(config: LabConfig, folder: Path, choices: Choices) -> Iterator[tuple[OpenLab, Path]]:
+    """Hold a lab whose time passes by itself, open and start it; gives it and its runtime folder.
+
+    Raises:
+        UsageError, DriverError, DocumentError: Where it cannot be held, opened or started; nothing runs then.
+    """
+    with hold_lab(config.name, folder, shared=True) as runtime:
+        opened = open_lab(config, folder, choices, runtime=runtime)
+        with closing(opened):
+            opened.start()
+            yield opened, runtime
+
+
+class _Late:
+    """What the safety layer asks of the lab service, some of which is there only when everything is."""
+
+    def __init__(self) -> None:
+        self.signals: LabSignals | None = None
+        self.opened: OpenLab | None = None
+
+    def values(self) -> Mapping[str, Any]:
+        return {} if self.signals is None else self.signals.values()
+
+    def running(self) -> frozenset[str]:
+        return frozenset() if self.signals is None else self.signals.running()
+
+    def live(self, device: str) -> Mapping[str, Any]:
+        return {} if self.signals is None else self.signals.live(device)
+
+    def on_stop(self, by: str) -> Mapping[str, Callable[[], None]]:
+        return {} if self.opened is None else self.opened.on_stop(by)
+
+
+def _kept(runtime: Path) -> Path:
+    """Where what outlives a restart is, made if need be."""
+    folder = runtime / "safety"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _watched(config: LabConfig) -> dict[str, tuple[str, ...]]:
+    """Safety module to the furnaces behind its contactor."""
+    return {
+        module: tuple(name for name, furnace in config.furnaces.items() if furnace.watched_by == module)
+        for module in config.safety_modules
+    }
 
 
 def ask_everybody(config: LabConfig) -> dict[str, str]:
@@ -222,82 +454,6 @@ def ask_everybody(config: LabConfig) -> dict[str, str]:
         lab = open_lab(config, Path(folder), Choices())
         lab.close()
         return lab.answers
-
-
-def refuse_real(config: LabConfig) -> None:
-    """Real instruments run only under a safety supervisor, which is not part of this version."""
-    if config.real_devices:
-        raise UsageError(
-            f"{', '.join(config.real_devices)}: a real instrument would run without a safety supervisor, which this "
-            "version does not have: use `athanor dry-run`, or simulated addresses"
-        )
-
-
-# ---------------------------------------------------------------- the simulator
-
-
-def _simulate(config: LabConfig, names: set[str], clock: Clock, results: Path, choices: Choices, folder: Path) -> Wires:
-    from sim import SimError, serve
-
-    laboratory = _sim_laboratory(config, names, results, choices)
-    try:
-        return serve(laboratory, clock, folder)
-    except SimError as error:
-        raise UsageError(str(error)) from None
-
-
-def _sim_laboratory(config: LabConfig, names: set[str], results: Path, choices: Choices) -> Laboratory:
-    from sim.spec import Laboratory, Lot
-
-    simulation = config.file.simulation
-    return Laboratory(
-        name=config.name,
-        instruments=tuple(
-            _sim_instrument(name, config.devices[name], results) for name in config.devices if name in names
-        ),
-        lots={
-            name: Lot(
-                name,
-                lot.formula,
-                assay=lot.assay * (1.0 - lot.loss_on_ignition),
-                hydrate=lot.hydrate,
-                grain_um=lot.grain,
-            )
-            for name, lot in config.inventory.lots.items()
-        },
-        # Noise differs between runs of different seeds; the truth stays that of the lab file.
-        seed=simulation.seed * 1_000_003 + choices.seed,
-        truth=str(choices.truth) if choices.truth is not None else simulation.truth,
-    )
-
-
-def _sim_instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
-    from sim.spec import Instrument
-
-    options: dict[str, object] = {}
-    if device.driver in DIFFRACTOMETER_DRIVERS:
-        options = {"dir": str(results), "programs": programs_of(device)}
-    elif device.driver in DOSER_DRIVERS:
-        options = {"heads": dict(device.heads or {})}
-    elif device.slots is not None:
-        options = {"slots": device.slots, "watched_by": device.watched_by}
-    address = device.address if device.place.simulated else f"sim:{device.driver}"
-    return Instrument(name, device.driver, address, options)
-
-
-def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: Path, folder: Path) -> Recording:
-    """Serve a recorded wire transcript in place of instruments; pseudo-terminals go to `folder`.
-
-    Raises:
-        UsageError: Where the transcript cannot be read.
-    """
-    from sim import SimError, serve_transcript
-
-    folders = {name: results for name, device in config.devices.items() if device.driver in DIFFRACTOMETER_DRIVERS}
-    try:
-        return serve_transcript(transcript, clock, folder, folders)
-    except SimError as error:
-        raise UsageError(str(error)) from None
 
 
 def _let_tasks_end(clock: Clock) -> None:
@@ -312,13 +468,15 @@ class _Builder:
     """Makes drivers, one bus for all devices behind the same port."""
 
     def __init__(
-        self, config: LabConfig, clock: Clock, transcript: Transcript, wires: Wires | None, results: Path
+        self, config: LabConfig, clock: Clock, transcript: Transcript, endpoints: Mapping[str, str], results: Path
     ) -> None:
         self._config = config
         self._clock = clock
         self._transcript = transcript
-        self._endpoints = {} if wires is None else wires.endpoints
+        self._endpoints = endpoints
         self._results = results
+        self.modules: Mapping[str, SupervisedModule] = {}
+        """Safety modules that another process owns."""
         self._by_port: dict[str, Bus] = {}
 
     def __enter__(self) -> _Builder:
@@ -334,6 +492,8 @@ class _Builder:
         from drivers.address import port_of
         from drivers.registry import build
 
+        if name in self.modules:
+            return self._supervised(name, gateway)
         endpoint = self._endpoints.get(name) or _real_endpoint(device)
         port = port_of(endpoint)
         if port not in self._by_port:
@@ -348,6 +508,16 @@ class _Builder:
             transcript=self._transcript,
             bus=self._by_port[port],
         )
+
+    def _supervised(self, name: str, gateway: Gateway) -> Any:
+        from drivers.safety_io import SafetyIO
+
+        bus = self._by_port[name] = Bus(name, self._clock)
+        poll_s = scan_interval_s(self._clock)
+        module: Any = self.modules[name]
+        device = SafetyIO(name, gate=gateway, clock=self._clock, bus=bus, module=module, poll_s=poll_s)
+        bus.add(device)
+        return device
 
     def _options(self, device: DeviceFile) -> dict[str, object]:
         limits = {key: value for key, value in device.limits.model_dump().items() if value is not None}
@@ -371,13 +541,13 @@ def _limits(config: LabConfig) -> dict[str, Limits]:
         name: Limits(
             setpoint_degc=device.limits.setpoint,
             mass_mg=device.limits.mass,
-            watched=tuple(furnace for furnace, d in config.furnaces.items() if d.watched_by == name),
+            watched=_watched(config).get(name, ()),
         )
         for name, device in config.devices.items()
     }
 
 
-def _bench(config: LabConfig, devices: Mapping[str, Any]) -> Bench:
+def _bench(config: LabConfig, devices: Mapping[str, Any], contents: Contents) -> Bench:
     heads = {lot: found for lot in config.inventory.lots if (found := config.head_of(lot)) is not None}
     return Bench(
         furnaces={name: devices[name] for name in config.furnaces},
@@ -386,6 +556,7 @@ def _bench(config: LabConfig, devices: Mapping[str, Any]) -> Bench:
         mover=devices[config.only(MOVER_DRIVERS)],
         diffractometer=devices[config.file.stations.measure[0]],
         head_of={lot: number for lot, (_, number) in heads.items()},
+        contents=contents,
         fits=lambda name, firing: (
             not why_unfit(config.furnaces[name], firing.peak_degc, firing.fastest_degc_per_min, firing.atmosphere)
         ),

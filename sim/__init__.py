@@ -5,7 +5,7 @@
 
 from sim.errors import SimError
 from sim.replay import Mismatch, Replay, serve_transcript
-from sim.serve import Ports, Simulation, serve
+from sim.serve import Ports, Simulation, serve, warm_up
 from sim.spec import Flow, Instrument, Laboratory, Lot
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Simulation",
     "serve",
     "serve_transcript",
+    "warm_up",
 ]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.clock import Clock, Timer
-from sim.addresses import Spot, spot_of
+from sim.addresses import Language, Spot, spot_of
 from sim.errors import BadTranscriptError, UnknownModelError
 from sim.instruments.install import SPEAKS
 from sim.spec import Instrument
@@ -220,7 +220,7 @@ def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[st
     ]
     folder.mkdir(parents=True, exist_ok=True)
     hub = Hub(lock)
-    endpoints = switchboard.plug_in(hub, folder, exact_ports=False)
+    endpoints = switchboard.plug_in(dict.fromkeys(Language, hub), folder, exact_ports=False)
     hub.start()
     for tape in tapes:
         tape.play()  # what instruments said before anybody asked

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from drivers.clock import Clock
+from sim.addresses import Language
 from sim.chemistry import Powder, Truth, UnknownChemistry, dispense
 from sim.errors import SimError, UnknownLotError
 from sim.instruments.install import Installer
@@ -23,19 +24,33 @@ DEVELOPMENT = "development/"
 class Simulation:
     """A laboratory being served; ends with `close`, or at the end of a ``with``."""
 
-    def __init__(self, plant: Plant, hub: Hub, endpoints: dict[str, str], instruments: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        plant: Plant,
+        hubs: Mapping[Language, Hub],
+        switchboard: Switchboard,
+        endpoints: dict[str, str],
+        instruments: Mapping[str, object],
+    ) -> None:
         self.endpoints = endpoints
         """The address of each instrument, by its name."""
         self.plant = plant
         """For checkers and tests only: everything else asks over the wires."""
         self.instruments = instruments
         """For checkers and tests only."""
-        self._hub = hub
+        self._hubs = hubs
+        self._switchboard = switchboard
+
+    def deafen(self, name: str, deaf: bool = True) -> None:
+        """Have an instrument go on as it is, and answer nothing; for checkers and tests only."""
+        with self.plant.lock, self.plant.heat:
+            self._switchboard.deafen(name, deaf)
 
     def close(self) -> None:
         """Stop serving: wires go away, timers are cancelled, symlinks removed; harmless when repeated."""
         self.plant.close()
-        self._hub.close()
+        for hub in self._hubs.values():
+            hub.close()
 
     def __enter__(self) -> Simulation:
         return self
@@ -44,7 +59,9 @@ class Simulation:
         self.close()
 
 
-def serve(laboratory: Laboratory, clock: Clock, folder: Path, ports: Ports = "ephemeral") -> Simulation:
+def serve(
+    laboratory: Laboratory, clock: Clock, folder: Path, ports: Ports = "ephemeral", log: Path | None = None
+) -> Simulation:
     """Serve every instrument of a laboratory in this process.
 
     Args:
@@ -52,25 +69,41 @@ def serve(laboratory: Laboratory, clock: Clock, folder: Path, ports: Ports = "ep
         clock: Lab time; any kind. The serving thread is no task of it.
         folder: Where the symlinks of pseudo-terminals are made.
         ports: TCP ports as the addresses say (``exact``), or any free ones.
+        log: A file that what happens is appended to, as it happens; see `sim.plant.record`.
 
     Raises:
         SimError: With one sentence about the instrument, lot, option or port that cannot be.
     """
-    plant = Plant(clock, _truth(laboratory), laboratory.seed)
+    plant = _plant(laboratory, clock, log)
     for lot in laboratory.lots.values():
         _check_lot(lot, plant.truth)
     switchboard = Switchboard()
     installer = Installer(laboratory, plant, switchboard)
     installer.install()
     folder.mkdir(parents=True, exist_ok=True)
-    hub = Hub(plant.lock)
+    # What speaks Modbus is what must be watched: it answers while something else takes its time.
+    hubs = {Language.MODBUS: Hub(plant.heat), Language.TEXT: Hub(plant.lock)}
     try:
-        endpoints = switchboard.plug_in(hub, folder, exact_ports=ports == "exact")
+        endpoints = switchboard.plug_in(hubs, folder, exact_ports=ports == "exact")
     except SimError:
-        hub.close()
+        for hub in hubs.values():
+            hub.close()
         raise
-    hub.start()
-    return Simulation(plant, hub, endpoints, installer.instruments)
+    for hub in hubs.values():
+        hub.start()
+    return Simulation(plant, hubs, switchboard, endpoints, installer.instruments)
+
+
+def warm_up() -> None:
+    """Load what the first measurement needs, which takes a second in which no instrument would answer."""
+    import sim.diffraction  # noqa: F401 - loading it is the point
+
+
+def _plant(laboratory: Laboratory, clock: Clock, log: Path | None) -> Plant:
+    try:
+        return Plant(clock, _truth(laboratory), laboratory.seed, log)
+    except OSError as error:
+        raise SimError(f"the log {log} cannot be written ({error.strerror}): name another file") from error
 
 
 def _truth(laboratory: Laboratory) -> Truth:

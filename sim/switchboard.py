@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sim.addresses import Carrier, Spot
+from sim.addresses import Carrier, Language, Spot
 from sim.errors import BadAddressError
 from sim.wire.hub import Hub
 from sim.wire.modbus_pdu import ModbusDevice
@@ -24,12 +24,32 @@ class Wire:
     names: dict[str, Spot] = field(default_factory=dict)
     units: dict[int, ModbusDevice] = field(default_factory=dict)
     open_text: OpenReceiver | None = None
+    deaf: bool = False
+    """Whether a text instrument takes and sends nothing."""
 
     def open(self, send: Send) -> Receiver:
         """Make the receiver of a new connection."""
         if self.open_text:
-            return self.open_text(send)
+            return _Ear(self, send, self.open_text)
         return RtuReceiver(send, self.units) if self.spot.carrier is Carrier.PTY else TcpReceiver(send, self.units)
+
+
+class _Ear:
+    """What stands between a text instrument and its line: nothing, unless it is deaf."""
+
+    def __init__(self, wire: Wire, send: Send, open_receiver: OpenReceiver) -> None:
+        self._wire = wire
+        self._send = send
+        self._receiver = open_receiver(self._say)
+
+    def receive(self, data: bytes) -> None:
+        """Digest the next bytes."""
+        if not self._wire.deaf:
+            self._receiver.receive(data)
+
+    def _say(self, data: bytes) -> None:
+        if not self._wire.deaf:
+            self._send(data)
 
 
 class Switchboard:
@@ -37,6 +57,7 @@ class Switchboard:
 
     def __init__(self) -> None:
         self._wires: dict[tuple[Carrier, str], Wire] = {}
+        self._deaf: dict[str, ModbusDevice] = {}
 
     def add_unit(self, name: str, spot: Spot, unit: ModbusDevice, pace_baud: float | None = None) -> None:
         """Have a Modbus unit answer at its spot.
@@ -61,10 +82,26 @@ class Switchboard:
         for name, spot in spots.items():
             self._wire(name, spot, None).open_text = open_receiver
 
-    def plug_in(self, hub: Hub, folder: Path, exact_ports: bool) -> dict[str, str]:
-        """Put all wires on the hub; give the address of each instrument by its name."""
+    def deafen(self, name: str, deaf: bool) -> None:
+        """Have an instrument answer nothing, or answer again.
+
+        Raises:
+            KeyError: There is no such instrument.
+        """
+        wire = {name: wire for wire in self._wires.values() for name in wire.names}[name]
+        spot = wire.names[name]
+        if spot.unit is None:
+            wire.deaf = deaf
+        elif deaf and name not in self._deaf:
+            self._deaf[name] = wire.units.pop(spot.unit)  # a unit that is not there is met with silence
+        elif not deaf and name in self._deaf:
+            wire.units[spot.unit] = self._deaf.pop(name)
+
+    def plug_in(self, hubs: Mapping[Language, Hub], folder: Path, exact_ports: bool) -> dict[str, str]:
+        """Put all wires on the hub of their language; give the address of each instrument by its name."""
         endpoints: dict[str, str] = {}
         for wire in self._wires.values():
+            hub = hubs[wire.spot.language]
             if wire.spot.carrier is Carrier.PTY:
                 found = str(hub.add_pty(folder / wire.spot.place, wire.open, wire.pace_baud))
             else:

@@ -40,7 +40,7 @@ def test_the_simulator_imports_the_clock_and_nothing_else_of_ours() -> None:
     assert {name for _, name in foreign} == {"drivers.clock"}
 
 
-def test_only_start_up_imports_the_simulator() -> None:
+def test_one_module_imports_the_simulator() -> None:
     who = {
         path.relative_to(ROOT).as_posix()
         for room in ROOMS
@@ -48,7 +48,7 @@ def test_only_start_up_imports_the_simulator() -> None:
         for path, name in imports(room)
         if name.split(".")[0] == "sim"
     }
-    assert who == {"lab/startup.py"}
+    assert who == {"lab/simulation.py"}
 
 
 @pytest.mark.parametrize("reader", ["planner", "generator", "lab/characterization"])

@@ -3,7 +3,9 @@
 discrete inputs   0 door closed | 1 water | 2 E-stop loop | 3 exhaust | 4 gas detector | 5 contactor feedback
                   6 over-temperature trip | 7 mains                           True is safe in all of them
 coils             0 contactor permit | 1 beacon | 2 gas valve permit | 3 door lock
-input registers   0..7 analogue inputs, 0.1 degC, signed | 16..23 their status, 0 normal
+input registers   0..7 analogue inputs ai1 to ai8, 0.1 of a unit, signed | 16..23 their status, 0 normal
+                  ai1 independent temperature sensor, degC | ai2 oxygen, % | ai3 hydrogen, % of the lower
+                  explosive limit | ai4 to ai8 sensors of further furnaces behind the same module, degC
 holding registers 0 watchdog trigger | 1 timeout, 100 ms | 2 state | 3 trip latch | 4 reset code
 """
 
@@ -53,8 +55,8 @@ class SafetyReading:
     """Discrete inputs 0 to 7; True is safe."""
     coils: tuple[bool, ...]
     """Coils 0 to 3."""
-    analogue_degc: tuple[float, ...]
-    """Analogue inputs 0 to 7; NaN where the status is not normal."""
+    analogue: tuple[float, ...]
+    """Analogue inputs 0 to 7 in their units; NaN where the status is not normal."""
     watchdog: WatchdogState
     watchdog_timeout_s: float
     trips: int
@@ -83,7 +85,7 @@ def parse_reading(
     return SafetyReading(
         inputs=tuple(inputs),
         coils=tuple(coils),
-        analogue_degc=tuple(_degc(value) if status == 0 else math.nan for value, status in channels),
+        analogue=tuple(_tenths(value) if status == 0 else math.nan for value, status in channels),
         watchdog=watchdog,
         watchdog_timeout_s=timeout * TICK_S,
         trips=trips,
@@ -111,5 +113,5 @@ def next_trigger(trigger: int) -> int:
     return trigger % 65535 + 1
 
 
-def _degc(register: int) -> float:
+def _tenths(register: int) -> float:
     return (register - 0x10000 if register & 0x8000 else register) / 10.0

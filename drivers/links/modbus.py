@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from drivers.address import ModbusAddress, SocketAddress
@@ -105,6 +105,10 @@ class ModbusPort:
         except ModbusException:
             self._recover()
             raise
+        except OSError as error:
+            # pymodbus lets a connection that the other end reset through as it is.
+            self._recover()
+            raise ConnectionException(str(error)) from error
         finally:
             self._note_received()
 

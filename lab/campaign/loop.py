@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.records.journal import Journal
 from lab.scheduling.engine import TaskEngine
 from lab.scheduling.reservations import Reservations
-from lab.scheduling.sample_run import Bench, SampleRecord, SampleRunner
+from lab.scheduling.sample_run import Bench, SampleRecord, SampleRunner, Tell
 from planner.errors import PlannerError
 from planner.types import Observation, Outcome, Planner, Suggestion
 from protocols.recipe_file import save_recipe
@@ -88,6 +88,8 @@ class CampaignLoop:
     on_change: Callable[[Sample], None] = lambda sample: None
     stop_requested: Callable[[], bool] = lambda: False
     """Asked between samples: no new one is started once it is true; those in work are finished."""
+    tell: Tell = lambda key, text, guidance: None
+    """Tells a person that something needs one: a task that hangs, a result that waits for a review."""
     samples: list[Sample] = field(default_factory=list)
     ended_because: str | None = None
     """Why no further sample was started, where that ended the campaign before its budget."""
@@ -157,6 +159,7 @@ class CampaignLoop:
             sample.record,
             self.terms.scan_programme,
             lambda _: self.on_change(sample),
+            self.tell,
         )
 
         def work() -> None:
@@ -193,6 +196,9 @@ class CampaignLoop:
                 least_confidence=self.terms.least_confidence,
             )
             self._log(sample)
+            if sample.observation.outcome is Outcome.MISSING:
+                why = sample.analysis_failure or "its analysis is not confident enough"
+                self.tell(f"review:{sample.name}", f"{sample.name} waits for a review: {why}", "look at its fit")
             self.planner.record([sample.observation])
             self.on_change(sample)
 

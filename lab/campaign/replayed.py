@@ -11,7 +11,8 @@ from lab.campaign.given import GivenRecipes
 from lab.campaign.loop import Analyst, CampaignLoop, Terms
 from lab.config.lab_file import LabConfig
 from lab.records.journal import read_journal
-from lab.startup import Choices, make_clock, open_lab, recorded_wires
+from lab.simulation import recorded_wires
+from lab.startup import Choices, make_clock, open_lab
 from planner.types import Measured, Observation, Outcome
 from protocols.recipe_file import load_recipe
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,9 @@ from lab.config.campaign_file import OBJECTIVE_UNITS, CampaignFile, load_campaig
 from lab.config.lab_file import LabConfig
 from lab.errors import UsageError
 from lab.records.lock import hold_lab
-from lab.startup import Choices, OpenLab, open_lab, refuse_real
+from lab.safety.judging.in_process import safety_socket
+from lab.safety.judging.monitor import SafetyMonitor
+from lab.startup import Choices, OpenLab, jumps, open_lab
 from planner.types import Constraint, Goal, Problem
 from protocols.recipe import Dwell, Recipe, XrdScan
 from protocols.recipe_file import load_recipe, scan_from_file
@@ -116,6 +118,8 @@ class Session:
     stopping: bool = False
     """Set to start no new samples."""
     opened: OpenLab | None = None
+    confirm: Callable[[OpenLab], None] = lambda opened: None
+    """Asked once everybody has been identified and before anything starts; raises where it must not."""
     _loop: CampaignLoop | None = field(default=None, repr=False)
 
     @property
@@ -131,7 +135,7 @@ class Session:
     @property
     def raised(self) -> list[str]:
         """Timeouts that are longer than the files ask for, because of the clock."""
-        return self.opened.monitor.raised if self.opened is not None else []
+        return self.opened.safety.raised if self.opened is not None else []
 
     def run(self, on_change: OnChange) -> dict[str, Any]:
         """Run to the end and return the summary; whatever happens, the instruments are left cold.
@@ -142,18 +146,19 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(_logging_to(self.folder / "log.txt"))
             try:
-                stack.enter_context(hold_lab(self.lab.name, self.folder, real=self._is_real))
-                opened = self.opened = open_lab(self.lab, self.folder, self.choices)
+                runtime = stack.enter_context(hold_lab(self.lab.name, self.folder, shared=not self._jumps))
+                opened = self.opened = open_lab(self.lab, self.folder, self.choices, runtime=runtime)
                 stack.callback(opened.close)
-                if not self.choices.simulate_all:
-                    refuse_real(self.lab)
+                self.confirm(opened)
                 opened.start()
+                stack.enter_context(self._served(opened, runtime))
                 compute = stack.enter_context(self._compute())
             except BaseException:
                 stack.callback(take_back, self.folder)
                 raise
             begin_s = opened.clock.now()
             self._loop = self._make_loop(opened, compute, on_change)
+            opened.recipes = self._recipes
             opened.journal.write("campaign-started", durable=True, campaign=self.work.name, samples=self.work.samples)
             try:
                 self._loop.run()
@@ -168,8 +173,33 @@ class Session:
             self.opened.journal.write("abandoned", durable=True, actor="operator")
 
     @property
-    def _is_real(self) -> bool:
-        return bool(self.lab.real_devices) and not self.choices.simulate_all
+    def _jumps(self) -> bool:
+        simulated = self.choices.simulate_all or not self.lab.real_devices
+        return jumps(self.choices.clock, simulated=simulated)
+
+    @staticmethod
+    def _served(opened: OpenLab, runtime: Path) -> AbstractContextManager[Any]:
+        """Let people in: to everything, or where time jumps to STOP, reset and alarms."""
+        if isinstance(opened.safety, SafetyMonitor):
+            return safety_socket(opened.safety, runtime)
+        # Late: it loads a web framework.
+        from lab.console.running import served
+
+        return served(opened.parts, runtime, opened.users)
+
+    def _recipes(self) -> dict[str, Any]:
+        return {
+            sample.name: {
+                "stage": sample.record.stage,
+                "number": sample.record.number,
+                "failure": sample.record.failure,
+            }
+            for sample in self.samples
+        }
+
+    def _should_end(self) -> bool:
+        """Whether no new samples are to be started: a person said so, or stopped everything in jumping time."""
+        return self.stopping or (self._jumps and self.opened is not None and self.opened.stopped.is_set())
 
     def _compute(self) -> Compute:
         from lab.campaign.compute import Compute
@@ -194,7 +224,8 @@ class Session:
             opened.journal,
             self.folder,
             on_change,
-            lambda: self.stopping,
+            self._should_end,
+            opened.tell,
         )
 
     def _finish(self, opened: OpenLab, begin_s: float) -> dict[str, Any]:

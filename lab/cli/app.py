@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lab.cli import safety_app
+
 app = typer.Typer(
     name="athanor",
     help="Run a self-driving laboratory for inorganic powders, real or simulated.",
@@ -81,6 +83,7 @@ def run(
     data: Data = None,
     clock: ClockOption = None,
     truth: Truth = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Start real instruments without asking.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run an autonomous campaign.
@@ -100,6 +103,7 @@ def run(
         truth=truth,
         as_json=as_json,
         dry=False,
+        yes=yes,
     )
 
 
@@ -162,33 +166,22 @@ def analyze(
     )
 
 
+safety_app.add_to(app)
+
 _NOT_YET = {
-    "hold": "hold a running campaign",
-    "resume": "go on after a hold",
     "cancel": "cancel a sample or a campaign",
     "approve": "approve waiting suggestions",
     "samples": "list samples and where they are",
     "inventory": "list what is in store",
     "report": "write a campaign's report",
-    "stop": "stop everything at once",
-    "reset": "reset a trip",
-    "alarms": "list, acknowledge or shelve alarms",
-    "bypass": "bypass an interlock",
-    "device": "take a device out of or into service",
-    "manual": "drive a device by hand",
     "recover": "recover after a crash",
     "attest": "state what was seen after a crash",
     "review": "confirm, correct or reject a doubtful result",
-    "serve": "start the lab service and console",
-    "user": "manage users",
-    "sim": "serve only the simulated instruments",
-    "safety": "run only the safety supervisor",
     "generate": "propose crystals",
     "train": "train the foundation model",
     "plan": "show the next recipes without running them",
     "replay": "replay recorded experiments",
     "library": "manage property databases",
-    "audit": "verify the audit chain",
 }
 
 

@@ -62,6 +62,7 @@ class _Checker:
         self._files = files
         self._connect = connect
         self._faults: list[Fault] = []
+        self._unproved = False
 
     def run(self) -> list[Fault]:
         kinds = {file: self._kind(file) for file in self._files}
@@ -90,8 +91,7 @@ class _Checker:
         from lab.config.campaign_file import load_campaign
         from lab.config.inventory_file import InventoryFile
         from lab.config.lab_file import load_lab
-        from lab.safety.interlock_file import load_interlocks
-        from lab.safety.lint import interlocks_of
+        from lab.safety.interlocks.check import check_interlocks
         from protocols.documents import load_model
         from protocols.recipe_file import load_recipe
 
@@ -104,11 +104,16 @@ class _Checker:
             if lab is not None:
                 check_recipe(recipe, file, lab)
         elif kind == "lab":
-            interlocks_of(lab if lab is not None and file == lab.path else load_lab(file))
-        elif kind == "interlocks":
-            load_interlocks(file)
+            self._note_proof(check_interlocks(lab if lab is not None and file == lab.path else load_lab(file)))
+        elif kind == "interlocks" and lab is not None:
+            self._note_proof(check_interlocks(lab, file))
         elif kind == "inventory":
             load_model(file, InventoryFile)
+
+    def _note_proof(self, proved: bool) -> None:
+        if not proved and not self._unproved:
+            self._unproved = True
+            sys.stderr.write("athanor: `never` statements were not proved: install the extra athanor[verify]\n")
 
     def _try(self, file: Path, action: Callable[[], object]) -> None:
         from drivers.gate import DriverError

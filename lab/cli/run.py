@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import multiprocessing
 import os
@@ -28,6 +29,7 @@ INTERRUPTED = 130
 if TYPE_CHECKING:
     from lab.campaign.session import Session
     from lab.config.lab_file import LabConfig
+    from lab.startup import OpenLab
 
 
 def run_campaign(
@@ -41,8 +43,12 @@ def run_campaign(
     truth: Path | None,
     as_json: bool,
     dry: bool,
+    yes: bool = False,
 ) -> None:
-    """Check everything, run, and tell what came of it."""
+    """Check everything, run, and tell what came of it.
+
+    Before real instruments are started everybody who answered is shown, and a person is asked unless `yes`.
+    """
     started_s = time.monotonic()
     with sentences():
         from lab.campaign.session import Session
@@ -52,14 +58,34 @@ def run_campaign(
         config = load_lab(_lab(lab) if lab is not None else packaged_lab())
         work = _work(what, config, budget, dry=dry)
         make_clock(clock, simulated=dry or not config.real_devices)
-        choices = Choices(seed=seed, clock=clock, truth=_truth(truth), simulate_all=dry)
+        choices = Choices(seed=seed, clock=clock, truth=_truth(truth), simulate_all=dry, actor=getpass.getuser())
         folder = _folder(data, work.name, seed)
         session = Session(work, config, choices, folder, started_s)
+        if config.real_devices and not dry and not yes:
+            session.confirm = _confirm
     with sentences(), _interruptible(session), _display(session, as_json=as_json) as on_change:
         summary = session.run(on_change)
     _tell(session, summary, as_json=as_json, dry=dry)
     if summary["samples"] and not summary["succeeded"] and not summary["in_review"]:
         raise SystemExit(FAILED)
+
+
+def _confirm(opened: OpenLab) -> None:
+    """Show who answered and how safety stands, and ask whether to start.
+
+    Raises:
+        UsageError: Where nobody can be asked, or the person does not want to.
+    """
+    from rich.console import Console
+
+    from lab.campaign.preflight import preflight_table
+
+    console = Console(stderr=True)
+    console.print(preflight_table(opened))
+    if not sys.stdin.isatty():
+        raise UsageError("real instruments are started only after a person said so: use a terminal, or --yes")
+    if console.input("start? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise UsageError("nothing was started: nobody said yes")
 
 
 def _lab(path: Path) -> Path:

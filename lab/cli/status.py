@@ -80,6 +80,8 @@ def _take_in(entry: dict[str, Any], status: dict[str, Any], samples: dict[str, d
         samples[name] = {"stage": "waiting", "reason": entry["reason"], "objectives": {}}  # type: ignore[index]
     elif kind in {"task-started", "task-failed"}:
         samples[name]["stage"] = f"{entry['task']} on {entry['station']}"  # type: ignore[index]
+    elif kind in {"held", "restarting"}:
+        samples[name]["stage"] = f"held: {entry['reason']}" if kind == "held" else entry["task"]  # type: ignore[index]
     elif kind == "observed":
         samples[name] |= {"stage": entry["outcome"], "objectives": entry["objectives"]}  # type: ignore[index]
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lab.config.addresses import Address, Wire, parse_address
 from lab.config.inventory_file import InventoryFile
+from lab.config.notify_file import NotifyFile
 from protocols.documents import (
     Celsius,
     CelsiusPerMinute,
@@ -60,6 +61,13 @@ class ProgramFile(FileModel):
     time: Annotated[Seconds, Field(gt=0)]
 
 
+class OnLeaseLossFile(FileModel):
+    """What a device does when the person who drives it by hand is gone."""
+
+    hold_for: Annotated[Seconds, Field(gt=0)]
+    """How long it stays as it is before it goes to its safe state."""
+
+
 class DeviceFile(FileModel):
     """One instrument."""
 
@@ -77,6 +85,8 @@ class DeviceFile(FileModel):
     """Where a diffractometer leaves its files, ``dir:PATH``; a simulated one needs none."""
     watchdog: Annotated[Seconds, Field(gt=0)] | None = None
     baud: Annotated[int, Field(gt=0)] = 9600
+    on_lease_loss: OnLeaseLossFile | Literal["safe"] = "safe"
+    """What it does when the person who drives it is gone: goes to its safe state, at once or after a while."""
 
     @field_validator("driver")
     @classmethod
@@ -124,6 +134,11 @@ class DeviceFile(FileModel):
         """The parsed address."""
         return parse_address(self.address)
 
+    @property
+    def hold_for_s(self) -> float:
+        """For how many seconds it stays as it is when the person who drives it is gone."""
+        return self.on_lease_loss.hold_for if isinstance(self.on_lease_loss, OnLeaseLossFile) else 0.0
+
 
 class StationsFile(FileModel):
     """Which devices do which kind of task."""
@@ -151,6 +166,8 @@ class LabFile(FileModel):
     devices: Annotated[dict[str, DeviceFile], Field(min_length=1)]
     stations: StationsFile
     simulation: SimulationFile = SimulationFile()
+    notify: NotifyFile | None = None
+    """Who is told of alarms."""
 
     @field_validator("name")
     @classmethod

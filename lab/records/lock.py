@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,16 +20,43 @@ def lock_folder() -> Path:
     return Path(base) / "athanor"
 
 
-@contextmanager
-def hold_lab(name: str, data: Path, *, real: bool) -> Iterator[None]:
-    """Hold a laboratory inside the block.
+def runtime_folder(instance: str) -> Path:
+    """Where the processes of one laboratory find each other: sockets, process ids, what outlives a restart.
 
-    Real instruments exist once, so their lab is held once; every simulated run has a lab of its own.
+    Args:
+        instance: The lab's name; a laboratory that lives in one process has its process id added.
+
+    Raises:
+        UsageError: Where the folder cannot be made.
+    """
+    path = lock_folder() / "run" / instance
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the lab's sockets cannot be there ({error.strerror}): "
+            "set XDG_STATE_HOME to a folder that you may write to"
+        ) from None
+    return path
+
+
+def instance_of(name: str, *, shared: bool) -> str:
+    """How a laboratory is told apart: by its name, or also by its process where each run has one of its own."""
+    return name if shared else f"{name}.{os.getpid()}"
+
+
+@contextmanager
+def hold_lab(name: str, data: Path, *, shared: bool) -> Iterator[Path]:
+    """Hold a laboratory inside the block, and give its runtime folder.
+
+    Real instruments, and simulated ones with processes of their own, exist once, so their lab is held once; every
+    run that simulates its instruments inside itself has a lab of its own.
 
     Raises:
         UsageError: Where another process holds it, or the lock cannot be written.
     """
-    path = lock_folder() / (f"{name}.lock" if real else f"{name}.{os.getpid()}.lock")
+    instance = instance_of(name, shared=shared)
+    path = lock_folder() / f"{instance}.lock"
     with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,14 +67,18 @@ def hold_lab(name: str, data: Path, *, real: bool) -> Iterator[None]:
             current = False
         if not current:
             raise UsageError(f"lab {name} is held by another process ({path}): wait for it or stop it")
+        runtime = runtime_folder(instance)
         file.seek(0)
         file.truncate()
-        json.dump({"lab": name, "pid": os.getpid(), "data": str(data.resolve())}, file)
+        entry = {"lab": name, "pid": os.getpid(), "data": str(data.resolve()), "runtime": str(runtime)}
+        json.dump(entry, file)
         file.flush()
         try:
-            yield
+            yield runtime
         finally:
             path.unlink(missing_ok=True)
+            if not shared:
+                shutil.rmtree(runtime, ignore_errors=True)
 
 
 def _opened(path: Path) -> TextIO:

@@ -16,12 +16,17 @@ from bluesky.utils import FailedStatus, Msg
 from drivers.clock import Clock
 from drivers.gate import DriverError
 from lab.records.journal import Journal
-from lab.scheduling.engine import TaskEngine
+from lab.safety.commands.contents import Contents
+from lab.safety.commands.holds import CAMPAIGN
+from lab.scheduling.engine import Standing, TaskEngine
+from lab.scheduling.overdue import may_take_s, noticed
 from lab.scheduling.reservations import OutOfServiceError, Reservations
 from protocols import plans
-from protocols.recipe import Firing, Recipe
+from protocols.recipe import Firing, Mixing, Recipe
 
 Plan = Generator[Msg, Any, Any]
+Tell = Callable[[str, str, str], None]
+"""Key, text and guidance of what a person must know; must not wait."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,13 @@ class Bench:
     mill: str = "mill-1/1"
     first_slot: int = 2
     """Number of the diffractometer's first belt position, as its wire counts them."""
+    contents: Contents = field(default_factory=Contents)
+    """What is in the mill and in the furnaces, as rules ask for it."""
+
+    def written_by(self, stations: Collection[str]) -> frozenset[str]:
+        """The devices among some stations: what a task there may write to."""
+        devices = {self.doser.name, self.mover.name, self.diffractometer.name, *self.furnaces}
+        return frozenset(devices.intersection(stations))
 
     def stands_still(self, retired: Mapping[str, str]) -> str | None:
         """Why no further sample can be made with these stations out of service, or None where one can."""
@@ -92,6 +104,8 @@ class SampleRunner:
     programme: str
     """Name of the diffractometer's stored measuring programme."""
     on_stage: Callable[[SampleRecord], None]
+    tell: Tell = lambda key, text, guidance: None
+    """Tells a person that something needs one."""
 
     def run(self) -> SampleRecord:
         """Run every task in order; a failure ends the sample and is kept in the record."""
@@ -119,6 +133,8 @@ class SampleRunner:
         doses = [
             plans.Dose(p.lot, bench.head_of[p.lot], p.mass_mg, recipe.mass_tolerance_mg) for p in recipe.precursors
         ]
+        bench.contents.weighed(self.record.sample, [p.lot for p in recipe.precursors])
+        self._at_the_mill(recipe.mixing)
         self.record.dosed_mg = self._task(
             "dose",
             {bench.doser.name, bench.mover.name, bench.mill},
@@ -128,6 +144,7 @@ class SampleRunner:
             station=bench.doser.name,
             also=("mix", lambda md: self._mix(recipe, n, md)),
         )
+        self._off_the_mill()
 
     def _mix(self, recipe: Recipe, n: int, md: Mapping[str, Any]) -> Plan:
         return plans.mix(
@@ -142,6 +159,7 @@ class SampleRunner:
     def _regrind(self, recipe: Recipe, n: int, i: int) -> None:
         bench = self.bench
         mixing = recipe.regrind or recipe.mixing
+        self._at_the_mill(mixing)
         self._task(
             f"regrind {i}",
             {bench.mover.name, bench.mill},
@@ -155,10 +173,21 @@ class SampleRunner:
             ),
             station=bench.mill,
         )
+        self._off_the_mill()
+
+    def _at_the_mill(self, mixing: Mixing) -> None:
+        """Count the sample as being in the mill before it is: rules must know before anything begins."""
+        self.bench.contents.wetted(self.record.sample, mixing.solvent)
+        self.bench.contents.put(self.record.sample, _place(self.bench.mill), alone=True)
+
+    def _off_the_mill(self) -> None:
+        self.bench.contents.taken(self.record.sample, _place(self.bench.mill))
 
     def _fire(self, firing: Firing, n: int, i: int) -> None:
         self._enter(f"waits for a furnace ({i + 1})")
         able = [frozenset({name}) for name in self.bench.furnaces if self.bench.fits(name, firing)]
+        # A furnace that somebody keeps waiting is taken where no other is free.
+        able.sort(key=lambda names: self.engine.holds.why(names) is not None)
         with self.reservations.hold_any(able, self.record.sample) as held:
             (name,) = held
             furnace, safety, mover = (
@@ -168,6 +197,7 @@ class SampleRunner:
             )
             slot, crucible = f"{name}/1", f"crucibles/{n}"
             places = {"crucible": crucible, "slot": slot}
+            self.bench.contents.put(self.record.sample, name)
             self._task(
                 f"load {i + 1}",
                 {mover.name},
@@ -179,9 +209,10 @@ class SampleRunner:
                 peak_degc = self._task(
                     f"fire {i + 1}",
                     (),
-                    lambda md: plans.fire(furnace, safety, firing=firing, now=self.clock.now, md=md),
+                    lambda md: plans.fire(furnace, safety, firing=firing, now=self.engine.now, md=md),
                     station=name,
                 )
+                self.bench.contents.fired(self.record.sample)
                 self.record.peaks_degc.append(peak_degc)
             finally:
                 # Also after a failure: the next sample needs the furnace empty.
@@ -189,7 +220,7 @@ class SampleRunner:
                     self._task(
                         f"cool {i + 1}",
                         (),
-                        lambda md: plans.cool(furnace, safety, now=self.clock.now, md=md),
+                        lambda md: plans.cool(furnace, safety, now=self.engine.now, md=md),
                         station=name,
                     )
                     self.record.furnace_s += self.clock.now() - start_s
@@ -199,6 +230,7 @@ class SampleRunner:
                         lambda md: plans.recover(furnace, mover, safety, **places, md=md),
                         station=name,
                     )
+                    self.bench.contents.taken(self.record.sample, name)
 
     @contextmanager
     def _retiring(self, furnace: str) -> Iterator[None]:
@@ -239,20 +271,34 @@ class SampleRunner:
         also: tuple[str, Callable[[Mapping[str, Any]], Plan]] | None = None,
     ) -> Any:
         """Run one task, and `also` a second one without letting the stations go in between."""
+        devices = self.bench.written_by({station, *stations})
         with self.reservations.hold(stations, self.record.sample):
-            result = self._run_plan(task, station, plan)
+            result = self._run_plan(task, station, devices, plan)
             if also is not None:
-                self._run_plan(also[0], self.bench.mill, also[1])
+                self._run_plan(also[0], self.bench.mill, devices, also[1])
         return result
 
-    def _run_plan(self, task: str, station: str, plan: Callable[[Mapping[str, Any]], Plan]) -> Any:
+    def _run_plan(
+        self, task: str, station: str, devices: frozenset[str], plan: Callable[[Mapping[str, Any]], Plan]
+    ) -> Any:
         record = self.record
         self._enter(task)
         start_s = self.clock.now()
         entry: dict[str, Any] = {"sample": record.sample, "task": task, "station": station}
         self.journal.write("task-started", durable=True, **entry)
         try:
-            result = self.engine.run(plan({**entry}), actor="auto", lease=f"{record.sample}/{task}", metadata={})
+            with noticed(
+                self.clock, self.engine.now, may_take_s(task, record.recipe), lambda: self._hangs(task, station)
+            ):
+                result = self.engine.run(
+                    plan({**entry}),
+                    actor="auto",
+                    holder=f"{record.sample}/{task}",
+                    devices=devices,
+                    keys={record.sample, CAMPAIGN},
+                    on_standing=lambda standing, why: self._stand(task, standing, why),
+                    metadata={},
+                )
         except BaseException as error:
             # The first failure is the cause; taking the sample out of the furnace may go wrong after it.
             reason = str(error.__cause__ or error)
@@ -266,6 +312,21 @@ class SampleRunner:
         self.reservations.note_success(station)
         return result
 
+    def _hangs(self, task: str, station: str) -> None:
+        name = self.record.sample
+        self.journal.write("task-hangs", durable=True, sample=name, task=task, station=station)
+        self.tell(
+            f"hangs:{name}",
+            f"{task} of {name} on {station} takes longer than it can",
+            f"look at {station}; take it over by hand, or stop",
+        )
+
+    def _stand(self, task: str, standing: Standing, why: str) -> None:
+        """Show that a task is held or goes on."""
+        if standing is not Standing.RUNNING:
+            self.journal.write(str(standing), sample=self.record.sample, task=task, reason=why)
+        self._enter({Standing.RUNNING: task, Standing.HELD: f"held: {why}"}.get(standing, f"restarting {task}"))
+
     def _enter(self, stage: str) -> None:
         self.record.stage = stage
         self.on_stage(self.record)
@@ -273,3 +334,8 @@ class SampleRunner:
     def _fail(self, error: BaseException) -> None:
         self.record.failure = self.record.failure or f"{self.record.stage}: {error}"
         self._enter("failed")
+
+
+def _place(position: str) -> str:
+    """The place of a position such as ``mill-1/1``."""
+    return position.partition("/")[0]

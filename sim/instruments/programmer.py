@@ -128,6 +128,7 @@ class Programmer:
         """Move on by `dt_s` seconds."""
         if self.status is Status.RESET:
             self._ramp(self.target_degc, self.limit_degc_per_min, dt_s)
+        if self.status is not Status.RUN:
             return
         while dt_s > 0.0 and self._index < len(self._segments):
             segment = self._segments[self._index]

@@ -8,6 +8,7 @@ from sim.plant.doser import Doser, DoserFault, Head, substance
 from sim.plant.furnace import BoxFurnace
 from sim.plant.places import DoorState, Impossible, Kind, Labware
 from sim.plant.plant import Plant
+from sim.plant.record import Edge
 
 __all__ = [
     "BoxFurnace",
@@ -15,6 +16,7 @@ __all__ = [
     "DoorState",
     "Doser",
     "DoserFault",
+    "Edge",
     "Head",
     "Impossible",
     "Kind",

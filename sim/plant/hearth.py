@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,21 @@ QUENCH_S = 120.0
 class Hearth(Place):
     """The slots of one furnace."""
 
-    def __init__(self, furnace: BoxFurnace, slots: int, atmosphere: str, truth: Truth, seed: int) -> None:
+    def __init__(
+        self,
+        furnace: BoxFurnace,
+        slots: int,
+        atmosphere: str,
+        truth: Truth,
+        seed: int,
+        heat: threading.RLock,
+    ) -> None:
         super().__init__(furnace.name, 1, slots)
         self.furnace = furnace
         self._atmosphere = atmosphere
         self._truth = truth
+        self._heat = heat
+        """Held while the furnace is asked, not while powders are fired."""
         self._gradient = 1.0 + draw(seed, furnace.name, "gradient").normal(0.0, GRADIENT, slots)
 
     def blocked(self, number: int) -> str | None:
@@ -36,18 +47,21 @@ class Hearth(Place):
     def put(self, number: int, labware: Labware) -> None:
         """Take a crucible in; from now on it feels what the furnace does."""
         super().put(number, labware)
-        self.furnace.advance(labware.since_s)
-        self.furnace.start_recording()
+        with self._heat:
+            self.furnace.advance(labware.since_s)
+            self.furnace.start_recording()
 
     def take(self, number: int) -> Labware:
         """Give a crucible out, which cools on the bench."""
         self._fire_rest(number)
         labware = super().take(number)
-        hot_degc = ROOM_DEGC + (self.furnace.load_degc - ROOM_DEGC) * float(self._gradient[number - 1])
+        with self._heat:
+            load_degc = self.furnace.load_degc
+            if not self.holds:
+                self.furnace.stop_recording()
+        hot_degc = ROOM_DEGC + (load_degc - ROOM_DEGC) * float(self._gradient[number - 1])
         times_s = [labware.since_s, labware.since_s + QUENCH_S]
         labware.powder = fire_batch([labware.powder], times_s, [hot_degc, ROOM_DEGC], "air", self._truth)[0]
-        if not self.holds:
-            self.furnace.stop_recording()
         return labware
 
     def live(self, labware: Labware, now_s: float) -> None:
@@ -55,8 +69,9 @@ class Hearth(Place):
 
         Whole blocks of the chemistry's grid only, so that the powder does not depend on when somebody asked.
         """
-        self.furnace.advance(now_s)
-        times_s, load_degc = self.furnace.history()
+        with self._heat:
+            self.furnace.advance(now_s)
+            times_s, load_degc = self.furnace.history()
         whole = times_s <= times_s[-1] // BLOCK_S * BLOCK_S if len(times_s) else times_s > 0
         times_s, load_degc = times_s[whole], load_degc[whole]
         if len(times_s) < 2:
@@ -68,12 +83,14 @@ class Hearth(Place):
         for crucible, powder in zip(crucibles, fired, strict=True):
             crucible.powder = powder
             crucible.since_s = float(times_s[-1])
-        self.furnace.forget_history(float(times_s[-1]))
+        with self._heat:
+            self.furnace.forget_history(float(times_s[-1]))
 
     def _fire_rest(self, number: int) -> None:
         """Fire one crucible through the block that has begun; the others go through it whole, later."""
         crucible = self.holds[number]
-        times_s, load_degc = self.furnace.history()
+        with self._heat:
+            times_s, load_degc = self.furnace.history()
         if len(times_s) >= 2:
             felt = ROOM_DEGC + self._felt(number, times_s, load_degc)
             crucible.powder = fire_batch([crucible.powder], times_s, felt, self._atmosphere, self._truth)[0]

@@ -1,13 +1,17 @@
 """The laboratory as matter: where every vessel stands, what it holds, and what hands can do with it.
 
 Nothing moves but by a verb of this class, and only instruments call those, when the wire tells them to.
-One lock guards everything: whoever calls a verb holds it.
+`Plant.lock` guards everything, and whoever calls a verb holds it; `Plant.heat` guards furnaces, their controllers
+and safety modules besides. Those hold `heat` alone, so that they answer at once while the chemistry is computed;
+nobody who holds it asks for `lock`.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from drivers.clock import Clock, Timer
 from sim.chemistry import Powder, Truth, grind, merge, mill, rest, transfer
@@ -17,6 +21,7 @@ from sim.plant.draws import draw
 from sim.plant.furnace import BoxFurnace
 from sim.plant.hearth import Hearth
 from sim.plant.places import RACK_SIZE, Bin, DoorState, Impossible, Kind, Labware, Place, split_position
+from sim.plant.record import Edge, Record
 
 RACKS = {"vials": Kind.VIAL, "crucibles": Kind.CRUCIBLE, "holders": Kind.HOLDER}
 TARE_MG = {Kind.VIAL: 12_500.0, Kind.CRUCIBLE: 21_000.0, Kind.HOLDER: 8_200.0}
@@ -32,12 +37,16 @@ SHAKER_SPEED = 0.3
 class Plant:
     """Everything in the room that is not electronics."""
 
-    def __init__(self, clock: Clock, truth: Truth, seed: int) -> None:
+    def __init__(self, clock: Clock, truth: Truth, seed: int, log: Path | None = None) -> None:
         self.lock = threading.RLock()
+        self.heat = threading.RLock()
         self.truth = truth
         self.seed = seed
-        self.log: list[tuple[float, str]] = []
-        """What outputs did: (lab time, words); a watchdog's entry has the time of its expiry and may come late."""
+        self._record = Record(log)
+        self.log = self._record.notes
+        """What happened: (lab time, words); a watchdog's entry has the time of its expiry and may come late."""
+        self.edges = self._record.edges
+        """What outputs of safety modules did."""
         self.places: dict[str, Place] = {}
         self.furnaces: dict[str, BoxFurnace] = {}
         self.dosers: dict[str, Doser] = {}
@@ -57,11 +66,11 @@ class Plant:
         """Lab time in POSIX seconds."""
         return self._clock.now()
 
-    def at(self, t_s: float, name: str, action: Callable[[], None]) -> Timer:
-        """Have something happen at a lab time, under the plant's lock."""
+    def at(self, t_s: float, name: str, action: Callable[[], None], lock: threading.RLock | None = None) -> Timer:
+        """Have something happen at a lab time, under the lock that the caller holds: `self.lock`, or `lock`."""
 
         def act() -> None:
-            with self.lock:
+            with lock or self.lock:
                 self._timers.discard(timer)
                 if not self._closed:
                     action()
@@ -71,21 +80,26 @@ class Plant:
         return timer
 
     def note(self, what: str, t_s: float | None = None) -> None:
-        """Log what an output did."""
-        self.log.append((self.now() if t_s is None else t_s, what))
+        """Log what happened, now or at lab time `t_s`."""
+        self._record.note(self.now() if t_s is None else t_s, what)
+
+    def switched(self, module: str, output: str, closed: bool, why: str, t_s: float) -> None:
+        """Log that an output of a safety module has changed."""
+        self._record.edge(Edge(time.monotonic(), t_s, module, output, closed, why))
 
     def settle(self) -> None:
         """Bring all furnaces and watchdogs to the present; for checkers that ask without a wire."""
-        with self.lock:
+        with self.lock, self.heat:
             for furnace in self.furnaces.values():
                 furnace.advance(self.now())
 
     def close(self) -> None:
         """Let nothing happen any more."""
-        with self.lock:
+        with self.lock, self.heat:
             self._closed = True
-            for timer in self._timers:
+            for timer in list(self._timers):
                 timer.cancel()
+            self._record.close()
 
     # -- what there is
 
@@ -97,7 +111,7 @@ class Plant:
     def add_furnace(self, furnace: BoxFurnace, slots: int, atmosphere: str) -> None:
         """Put up a furnace with its slots."""
         self.furnaces[furnace.name] = furnace
-        self.add(Hearth(furnace, slots, atmosphere, self.truth, self.seed))
+        self.add(Hearth(furnace, slots, atmosphere, self.truth, self.seed, self.heat))
 
     def add_doser(self, doser: Doser) -> None:
         """Put up a doser with its pan."""
@@ -274,7 +288,8 @@ class Plant:
     def set_door(self, furnace: str, state: DoorState) -> None:
         """Bring a furnace's door somewhere; raises as `check_door`."""
         box = self.check_door(furnace)
-        box.advance(self.now())
-        if box.door is not state:
-            box.door = state
-            self.note(f"{furnace} door {state.lower()}")
+        with self.heat:
+            box.advance(self.now())
+            if box.door is not state:
+                box.door = state
+                self.note(f"{furnace} door {state.lower()}")

@@ -1,7 +1,7 @@
 """One thread that serves all wires of a simulated laboratory: pseudo-terminals and TCP ports.
 
 The thread is no task of the clock. It answers at the clock's present time, while whoever asked holds the
-turn and waits for the bytes. Receivers run under the plant's lock, here and in timed callbacks alike.
+turn and waits for the bytes. Receivers run under a lock of the plant, here and in timed callbacks alike.
 
 A pseudo-terminal's far side stays open in this process, so that a client that closes does not hang it up,
 and is reached through a symlink, because ``/dev/pts/N`` changes with every start.

@@ -17,6 +17,7 @@ from drivers.errors import (
     WrongInstrumentError,
 )
 from drivers.eurotherm import Eurotherm3216P
+from drivers.gate import acting_as
 from drivers.registry import build
 from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, end_of, look_at
 
@@ -32,6 +33,7 @@ class Controller(RtuSlave):
         super().__init__({1: 20, 23: 0, 107: 0x0203, 122: 0xF3, 525: 0})
         self.clock = clock
         self.started_s = math.inf
+        self.held_s: float | None = None
         self.refresh = self.follow
         self.on_write = self.take
 
@@ -58,8 +60,12 @@ class Controller(RtuSlave):
 
     def take(self, address: int, values: list[int]) -> None:
         self.registers_take(address, values)
-        if address == 23 and values == [1]:
-            self.started_s = self.clock.now()
+        if address == 23 and values == [2]:
+            self.held_s = self.clock.now()
+        elif address == 23 and values == [1]:
+            now_s = self.clock.now()
+            self.started_s = now_s if self.held_s is None else self.started_s + now_s - self.held_s
+            self.held_s = None
 
     def written(self, address: int) -> list[list[int]]:
         return [values for at, values in self.writes if at == address]
@@ -352,8 +358,8 @@ def test_cooling_has_a_day_where_nobody_says_otherwise(
     furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
 ) -> None:
     controller.registers[1] = 75
-    furnace._next_cooling_s = lambda now_s, reading_degc: now_s + 3600.0  # type: ignore[method-assign]
-    furnace._next_transition_s = lambda now_s: now_s + 3600.0  # type: ignore[method-assign]
+    furnace._cooling.next_look_s = lambda now_s, reading_degc: now_s + 3600.0  # type: ignore[method-assign]
+    furnace._timetable.next_look_s = lambda now_s: now_s + 3600.0  # type: ignore[method-assign]
     assert "after 24 h of cooling" in str(end_of(clock, furnace.cooled(60.0)))
 
 
@@ -386,7 +392,7 @@ def test_a_programme_found_running_has_a_deadline_too(
     controller.registers.update(enumerate([60, 920, 100, 0, 60, 50, *[0, 60, 0] * 6], start=1280))
     controller.registers.update({23: 1, 1: 20})
     controller.refresh = lambda: None
-    furnace._next_transition_s = lambda now_s: now_s + 3600.0  # type: ignore[method-assign]
+    furnace._timetable.next_look_s = lambda now_s: now_s + 3600.0  # type: ignore[method-assign]
     assert "still in state run at 20 degC" in str(end_of(clock, furnace.set("run-program", steps=FIRING)))
 
 
@@ -430,3 +436,115 @@ def test_the_peak_of_a_programme_found_running_begins_with_the_first_valid_readi
     controller.registers[75] = 0
     clock.sleep_until(clock.now() + 60.0)
     assert 900.0 <= furnace.peak_degc.get() <= 920.0
+
+
+# ---------------------------------------------------------------- taken over by hand
+
+
+def test_a_firing_on_hold_stands_still_and_goes_on_to_its_end(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, gate: FakeGate
+) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1800)
+    assert end_of(clock, furnace.set("hold-program")) is None
+    clock.sleep_until(clock.now() + 36_000)
+    assert not running.done
+    assert furnace.program_status.get() == "hold"
+    assert furnace.reading_degc.get() == pytest.approx(320, abs=11)
+    assert end_of(clock, furnace.set("continue-program")) is None
+    assert end_of(clock, running) is None
+    assert controller.written(23) == [[0], [1], [2], [1]]
+    assert [command.describe() for command in gate.asked[1:]] == ["hold-program", "continue-program"]
+    assert 0 <= clock.now() - JUMP_EPOCH_S - (FIRING_S + 36_000) <= 61
+
+
+def test_a_hold_writes_no_setpoint(furnace: Eurotherm3216P, controller: Controller, clock: JumpClock) -> None:
+    furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1800)
+    before = len(controller.writes)
+    end_of(clock, furnace.set("hold-program"))
+    assert controller.writes[before:] == [(23, [2])]
+
+
+def test_the_deadline_of_a_firing_moves_along_while_it_is_on_hold(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    status = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    end_of(clock, furnace.set("hold-program"))
+    clock.sleep_until(clock.now() + 48 * 3600)
+    assert not status.done
+    end_of(clock, furnace.set("continue-program"))
+    controller.refresh = lambda: None
+    error = end_of(clock, status)
+    assert "was to have ended by 2026-01-03T17:22+00:00 at the latest" in str(error)
+
+
+def test_holding_twice_is_holding_once(furnace: Eurotherm3216P, controller: Controller, clock: JumpClock) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1800)
+    for _ in range(2):
+        assert end_of(clock, furnace.set("hold-program")) is None
+        clock.sleep_until(clock.now() + 600)
+    assert controller.written(23) == [[0], [1], [2]]
+    assert not running.done
+
+
+def test_there_is_nothing_to_hold_or_to_continue_without_a_programme(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    assert str(end_of(clock, furnace.set("hold-program"))) == (
+        "furnace-1: there is no programme to hold, the programmer is in state reset"
+    )
+    assert str(end_of(clock, furnace.set("continue-program"))) == (
+        "furnace-1: no programme is on hold, the programmer is in state reset"
+    )
+    assert controller.writes == []
+
+
+def test_a_programme_that_was_put_on_hold_at_the_panel_fails_as_before(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    controller.registers[23] = 2
+    assert "the programme went to hold before its end: was it stopped at the panel" in str(end_of(clock, running))
+
+
+def test_a_firing_whose_programme_was_reset_by_hand_says_by_whom(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1800)
+    with acting_as("ana", "ana#2"):
+        end_of(clock, furnace.set("hold-program"))
+        end_of(clock, furnace.set("reset-program"))
+    assert str(end_of(clock, running)) == (
+        "furnace-1: its programme was ended by hand (ana) at 320 degC: what is in it was not fired as the recipe says"
+    )
+    assert (controller.registers[23], controller.registers[2]) == (0, 0)
+
+
+def test_a_setpoint_ends_a_programme_on_hold_without_a_bump(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    running = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1800)
+    with acting_as("ana", "ana#2"):
+        end_of(clock, furnace.set("hold-program"))
+        before = len(controller.writes)
+        assert end_of(clock, furnace.set("set-setpoint", degc=400.0)) is None
+    assert controller.writes[before:] == [(24, [400]), (23, [0]), (2, [400])]
+    assert "ended by hand (ana)" in str(end_of(clock, running))
+
+
+def test_a_firing_after_one_that_was_ended_by_hand_is_a_new_one(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    first = furnace.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 1800)
+    with acting_as("ana", "ana#2"):
+        end_of(clock, furnace.set("reset-program"))
+    assert end_of(clock, first) is not None
+    controller.registers[1] = 20
+    assert end_of(clock, furnace.set("run-program", steps=FIRING)) is None

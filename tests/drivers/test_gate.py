@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 
 import pytest
 
-from drivers.gate import Command, CommandDeniedError, Denied, Granted, acting_as, authorize
+from drivers.gate import (
+    Command,
+    CommandDeniedError,
+    Denied,
+    Granted,
+    Requester,
+    act_as,
+    acting_as,
+    authorize,
+    requester,
+)
 
 
 class Recorder:
@@ -67,3 +78,13 @@ def test_a_refusal_gives_device_command_and_every_reason() -> None:
         "mover-1: door-open furnace-1.door was denied: f1.over is 612 degC, limit 60 degC; nobody holds the lease"
     )
     assert caught.value.reasons == gate.answer
+
+
+def test_whoever_asks_can_change_for_the_rest_of_a_context() -> None:
+    def task() -> Requester:
+        act_as("auto", "sample-001#3")
+        return requester()
+
+    with acting_as("auto", "sample-001#1"):
+        assert copy_context().run(task) == Requester("auto", "sample-001#3")
+        assert requester() == Requester("auto", "sample-001#1")

@@ -196,6 +196,16 @@ def test_leave_lasts_a_while_and_no_longer(lamp: Lamp, clock: JumpClock, gate: F
     )
 
 
+def test_under_a_clock_that_runs_faster_leave_lasts_as_much_longer(
+    lamp: Lamp, clock: JumpClock, gate: FakeGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "speed", 10.0, raising=False)
+    gate.granted_ago_s = 10 * GRANT_LIFE_S
+    assert end_of(clock, lamp.set("light", for_s=1.0)) is None
+    gate.granted_ago_s = 10 * GRANT_LIFE_S + 1.0
+    assert "leave is void after 6000 s" in str(end_of(clock, lamp.set("light", for_s=1.0)))
+
+
 def test_a_job_is_not_cut_off_when_its_leave_grows_old(lamp: Lamp, clock: JumpClock) -> None:
     assert end_of(clock, lamp.set("light", for_s=3 * GRANT_LIFE_S)) is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import socket
 import struct
 import threading
 import time
@@ -279,6 +280,24 @@ def test_a_stream_that_hangs_is_replaced(serve_socket: ServeSocket, link_to: Mak
     with pytest.raises(LinkError, match="nobody answers"):
         link_to(SocketAddress("127.0.0.1", server.port)).read_registers(1, 1)
     assert server.connections == 3
+
+
+def test_a_connection_that_the_other_end_resets_is_nobody_there(link_to: MakeLink) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reset() -> None:
+            for _ in range(3):
+                connection, _ = server.accept()
+                connection.recv(100)
+                # Closing with nothing lingering sends a reset.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+        thread = threading.Thread(target=reset, daemon=True)
+        thread.start()
+        with pytest.raises(LinkError, match="nobody answers"):
+            link_to(SocketAddress("127.0.0.1", server.getsockname()[1])).read_registers(1, 1)
+        thread.join()
 
 
 def test_a_missing_port_is_nobody_there(link_to: MakeLink) -> None:

@@ -306,3 +306,33 @@ def test_data_that_break_off_are_asked_for_again(
     balance.far._answer = by_line(respond)
     assert end_of(clock, doser.set("head-info")) is None
     assert doser.head_substance.get() == "BaCO3"
+
+
+def test_the_verb_that_stops_is_acknowledged(
+    doser: QuantosDoser, balance: Balance, clock: JumpClock, gate: FakeGate
+) -> None:
+    balance.dosing_end, balance.poured = None, 0.1
+    dosing = doser.set("dose", **DOSE)
+    clock.sleep_until(clock.now() + 10)
+    assert end_of(clock, doser.set("stop-dosing"), within_s=1.0) is None
+    assert balance.lines.count("QRA 61 4") == 1
+    assert "stopped from outside" in str(end_of(clock, dosing, within_s=5.0))
+
+
+def test_stopping_at_rest_is_acknowledged_and_sends_nothing(
+    doser: QuantosDoser, balance: Balance, clock: JumpClock
+) -> None:
+    assert end_of(clock, doser.set("stop-dosing"), within_s=1.0) is None
+    assert "QRA 61 4" not in balance.lines
+
+
+def test_a_dosing_that_was_stopped_while_it_was_prepared_does_not_begin(
+    doser: QuantosDoser, balance: Balance, clock: JumpClock
+) -> None:
+    balance.weight_s = 30.0
+    dosing = doser.set("dose", **DOSE)
+    clock.sleep_until(clock.now() + 10)
+    doser.set("stop-dosing")
+    assert "was stopped before any powder fell" in str(end_of(clock, dosing))
+    assert "QRA 61 1" not in balance.lines
+    assert end_of(clock, doser.set("dose", **DOSE)) is None

@@ -16,7 +16,7 @@ def test_everything_is_read_in_its_place() -> None:
     reading = wire.parse_reading(
         [True] * 5 + [False, True, True], [True, False, False, False], analogue, [7, 15, 1, 0, 0]
     )
-    assert reading.analogue_degc[:2] == (25.1, -1.5)
+    assert reading.analogue[:2] == (25.1, -1.5)
     assert not reading.contactor_closed
     assert reading.coils[wire.CONTACTOR]
     assert reading.watchdog is WatchdogState.RUNNING
@@ -27,8 +27,8 @@ def test_everything_is_read_in_its_place() -> None:
 def test_an_analogue_input_that_is_not_normal_has_no_value(status: int) -> None:
     analogue = [251] * 8 + [0] * 8 + [status, *[0] * 7]
     reading = wire.parse_reading([True] * 8, [False] * 4, analogue, [0] * 5)
-    assert math.isnan(reading.analogue_degc[0])
-    assert reading.analogue_degc[1] == 25.1
+    assert math.isnan(reading.analogue[0])
+    assert reading.analogue[1] == 25.1
 
 
 def test_a_watchdog_in_no_known_state_is_an_error() -> None:

@@ -13,7 +13,7 @@ from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import CommandDeniedError, LimitError, RefusedError, WrongInstrumentError
 from drivers.gate import GRANT_LIFE_S
 from drivers.registry import build
-from drivers.safety_io import INPUT_SIGNALS, SafetyIO
+from drivers.safety_io import ANALOGUE_SIGNALS, INPUT_SIGNALS, SafetyIO
 from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of, look_at
 
 
@@ -23,7 +23,7 @@ class Module:
     def __init__(self) -> None:
         self.inputs = [True] * 5 + [False, True, True]
         self.coils = [False] * 4
-        self.analogue = [251] * 8 + [0] * 16
+        self.analogue = [251, 209, 0, *range(251, 256), *[0] * 16]
         self.holding = [0] * 5
         self.expired = False
         self.keeps = True
@@ -77,7 +77,7 @@ def safety(
 def test_everything_is_read_in_one_go(safety: SafetyIO, module: Module) -> None:
     look_at(safety)
     assert [getattr(safety, name).get() for name in INPUT_SIGNALS] == [1, 1, 1, 1, 1, 0, 1, 1]
-    assert safety.ai1_degc.get() == 25.1
+    assert [getattr(safety, name).get() for name in ANALOGUE_SIGNALS] == [25.1, 20.9, 0, 25.1, 25.2, 25.3, 25.4, 25.5]
     assert safety.watchdog.get() == "off"
     assert safety.comm_ok.get() == 1
     assert module.requests % 4 == 0
@@ -90,9 +90,11 @@ def test_it_is_looked_at_as_often_as_the_lab_file_says(safety: SafetyIO, module:
 
 
 def test_a_sensor_that_is_not_normal_has_no_value(safety: SafetyIO, module: Module) -> None:
-    module.analogue[16] = 1
+    module.analogue[16] = module.analogue[18] = 1
     look_at(safety)
     assert math.isnan(safety.ai1_degc.get())
+    assert math.isnan(safety.ai3.get())
+    assert safety.ai2.get() == 20.9
 
 
 def test_the_contactor_closes_with_leave_and_opens(

@@ -181,3 +181,56 @@ def test_it_says_who_it_is(mover: TextMover, robot: Robot) -> None:
     robot.identity = "Connected: Universal Robots Dashboard Server"
     with pytest.raises(WrongInstrumentError, match=r"mover-1: socket://127.0.0.1:\d+ is no text mover"):
         mover.identify()
+
+
+# ---------------------------------------------------------------- where the arm is
+
+
+MOVE = {"from_position": "crucibles/1", "to_position": "furnace-1/1"}
+
+
+def test_while_a_job_is_under_way_the_arm_is_where_it_reaches(mover: TextMover, clock: JumpClock) -> None:
+    assert mover.inside.get() == ""
+    status = mover.set("move", **MOVE)
+    clock.sleep_until(clock.now() + 5)
+    assert mover.inside.get() == "crucibles furnace-1"
+    assert end_of(clock, status) is None
+    assert mover.inside.get() == ""
+
+
+def test_a_door_is_reached_for_too(mover: TextMover, clock: JumpClock) -> None:
+    mover.set("door", furnace="furnace-1", open=True)
+    clock.sleep_until(clock.now() + 5)
+    assert mover.inside.get() == "furnace-1"
+
+
+def test_after_a_job_that_failed_nobody_knows_where_the_arm_is_until_the_next_is_done(
+    mover: TextMover, robot: Robot, clock: JumpClock
+) -> None:
+    robot.ends = "FAILED gripper"
+    assert end_of(clock, mover.set("move", **MOVE)) is not None
+    assert mover.inside.get() == "unknown"
+    robot.ends = "DONE"
+    status = mover.set("clean", position="mill-1/1")
+    clock.sleep_until(clock.now() + 5)
+    assert mover.inside.get() == "unknown mill-1"
+    assert end_of(clock, status) is None
+    assert mover.inside.get() == ""
+
+
+def test_a_job_that_is_refused_leaves_the_arm_where_it_was(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.refuses = "nothing there"
+    assert isinstance(end_of(clock, mover.set("move", **MOVE)), RefusedError)
+    assert mover.inside.get() == ""
+
+
+def test_after_a_job_that_was_stopped_nobody_knows_where_the_arm_is(
+    mover: TextMover, robot: Robot, clock: JumpClock, gate: FakeGate
+) -> None:
+    status = mover.set("move", **MOVE)
+    clock.sleep_until(clock.now() + 5)
+    assert end_of(clock, mover.set("stop")) is None
+    assert robot.lines[-1] == "STOP"
+    assert gate.asked[-1].describe() == "stop"
+    assert isinstance(end_of(clock, status), ActionFailedError)
+    assert mover.inside.get() == "unknown"

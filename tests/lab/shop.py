@@ -59,6 +59,7 @@ class Shop:
     stages: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.told_people: list[str] = []
         self.clock = JumpClock(0.0)
         self.reservations = Reservations(self.clock)
         self.journal = Journal(self.folder / "journal.jsonl", self.clock, "simulated")
@@ -95,6 +96,7 @@ class Shop:
             record,
             "10-80deg-8min",
             lambda r: self.stages.append(r.stage),
+            lambda key, text, guidance: self.told_people.append(text),
         )
         assert runner.run() is record
         assert self.reservations.held == {}

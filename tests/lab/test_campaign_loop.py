@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,10 @@ def test_a_defect_in_a_task_is_raised_and_not_called_a_failed_sample(shop: Shop)
     shop.mover.refuses["move"] = ZeroDivisionError("a mistake of ours")
     with pytest.raises(ZeroDivisionError, match="a mistake of ours"):
         loop(shop, GivenRecipes([recipe()] * 3, "given")).run()
+    # The thread shows its error too, and must have done so before another test begins.
+    for thread in threading.enumerate():
+        if thread.name.startswith("sample-"):
+            thread.join()
 
 
 def test_a_sample_that_comes_in_while_another_is_learnt_from_is_not_lost(shop: Shop) -> None:

@@ -77,7 +77,7 @@ def test_check_json_of_a_bad_file_has_file_line_and_message(lab_folder: LabFolde
 def test_check_tells_faults_of_all_files_at_once_on_the_error_output(lab_folder: LabFolder) -> None:
     recipe = lab_folder.change("recipe.yaml", "592 mg", "592")
     campaign = lab_folder.change("campaign.yaml", "samples: 16", "samples: 0")
-    interlocks = lab_folder.change("interlocks.yaml", 'when: "f1.over < 60 degC"', 'when: "f1.over < 60"')
+    interlocks = lab_folder.change("interlocks.yaml", '"f1.over < 60 degC and not f1.heater"', '"f1.over < 60"')
     result = athanor("check", recipe, campaign, interlocks)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -117,7 +117,7 @@ def test_each_of_several_lab_files_is_checked(lab_folder: LabFolder) -> None:
 
 
 def test_a_labs_interlock_file_is_checked_with_it(lab_folder: LabFolder) -> None:
-    lab_folder.change("interlocks.yaml", 'when: "f1.over < 60 degC"', 'when: "f1.over < 60"')
+    lab_folder.change("interlocks.yaml", '"f1.over < 60 degC and not f1.heater"', '"f1.over < 60"')
     code, found = check_json(lab_folder.path("lab.yaml"), lab_folder.path("interlocks.yaml"))
     assert (code, len(found["errors"])) == (2, 1)
     lab_folder.path("interlocks.yaml").unlink()

@@ -43,7 +43,7 @@ def add(folder: Path, kind: str, **fields: Any) -> None:
 
 
 def test_a_running_campaign_is_told_from_its_journal(folder: Path, state_folder: Callable[[], Path]) -> None:
-    with hold_lab("powder-1", folder, real=False):
+    with hold_lab("powder-1", folder, shared=False):
         status = status_of(folder)
     assert status == {
         "data": str(folder),
@@ -71,14 +71,14 @@ def test_a_running_campaign_is_told_from_its_journal(folder: Path, state_folder:
 def test_a_run_has_ended_when_its_journal_says_so(folder: Path, state_folder: Callable[[], Path], kind: str) -> None:
     add(folder, kind)
     assert (status_of(folder)["ended"], status_of(folder)["state"]) == (True, "ended")
-    with hold_lab("powder-1", folder, real=False):
+    with hold_lab("powder-1", folder, shared=False):
         assert status_of(folder)["state"] == "ended"
 
 
 def test_a_run_that_nobody_holds_and_that_never_ended_has_died(
     folder: Path, state_folder: Callable[[], Path], tmp_path: Path
 ) -> None:
-    with hold_lab("powder-1", tmp_path / "another", real=False):
+    with hold_lab("powder-1", tmp_path / "another", shared=False):
         assert (status_of(folder)["ended"], status_of(folder)["state"]) == (False, "died")
 
 
@@ -92,7 +92,7 @@ def test_following_without_a_folder_ends_well_when_the_runs_end(
     folder: Path, state_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ExitStack() as run:
-        run.enter_context(hold_lab("powder-1", folder, real=False))
+        run.enter_context(hold_lab("powder-1", folder, shared=False))
         monkeypatch.setattr("time.sleep", lambda seconds: run.close())
         result = CliRunner().invoke(app, ["status", "--follow", "--json"])
     assert (result.exit_code, result.stderr) == (0, "")
@@ -118,7 +118,7 @@ def test_a_folder_that_does_not_exist_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_only_just_begun_is_no_run_yet(tmp_path: Path, state_folder: Callable[[], Path]) -> None:
-    with hold_lab("powder-1", tmp_path, real=False):
+    with hold_lab("powder-1", tmp_path, shared=False):
         assert CliRunner().invoke(app, ["status"]).exit_code == 2
 
 
@@ -150,7 +150,7 @@ def test_a_damaged_journal_is_told_with_the_line(folder: Path) -> None:
 
 def test_people_see_campaign_samples_and_trips(folder: Path, state_folder: Callable[[], Path]) -> None:
     add(folder, "safety", tripped=["F1-OVER"], interlocked=[])
-    with hold_lab("powder-1", folder, real=False):
+    with hold_lab("powder-1", folder, shared=False):
         result = CliRunner().invoke(app, ["status", "--data", str(folder)], env={"COLUMNS": "160"})
     assert result.exit_code == 0
     assert "barium titanate (simulated, running)" in result.stdout
@@ -171,7 +171,7 @@ def test_following_ends_with_the_run(folder: Path) -> None:
 
 
 def test_without_a_folder_every_held_lab_is_told(folder: Path, state_folder: Callable[[], Path]) -> None:
-    with hold_lab("powder-1", folder, real=False):
+    with hold_lab("powder-1", folder, shared=False):
         result = CliRunner().invoke(app, ["status", "--json"])
     assert [status["data"] for status in json.loads(result.stdout)] == [str(folder)]
 
@@ -186,3 +186,10 @@ def test_a_folder_without_a_journal_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
     assert result.exit_code == 2
     assert result.stderr == f"athanor: --data {tmp_path}: holds no journal: is this the data folder of a run?\n"
+
+
+def test_a_sample_that_is_held_says_why_until_it_goes_on(folder: Path, state_folder: Callable[[], Path]) -> None:
+    add(folder, "held", sample="sample-002", task="fire 1", reason="furnace-1 is driven by ana")
+    assert status_of(folder)["samples"][1]["stage"] == "held: furnace-1 is driven by ana"
+    add(folder, "restarting", sample="sample-002", task="fire 1", reason="")
+    assert status_of(folder)["samples"][1]["stage"] == "fire 1"

@@ -264,3 +264,22 @@ def test_a_lot_is_meant_by_its_name_or_by_a_formula_that_it_alone_has() -> None:
         inventory.lot_named("BaO")
     assert inventory.lots["TiO2-lot3"].mass == 100_000.0
     assert inventory.lots["TiO2-lot3"].grain == 2.0
+
+
+def test_what_a_device_does_when_its_person_is_gone_is_declared(lab_folder: LabFolder) -> None:
+    devices = lab_folder.load().devices
+    assert devices["furnace-1"].hold_for_s == 600.0
+    assert devices["mover-1"].hold_for_s == 0.0
+    lab_folder.change("lab.yaml", "{driver: text-mover, ", "{driver: text-mover, on_lease_loss: safe, ")
+    assert lab_folder.load().devices["mover-1"].hold_for_s == 0.0
+
+
+@pytest.mark.parametrize("declared", ["{hold_for: 0 s}", "{hold_for: 10}", "{stay_for: 10 min}", "dance"])
+def test_what_cannot_be_declared_for_a_lost_lease_is_refused_with_its_line(
+    lab_folder: LabFolder, declared: str
+) -> None:
+    lab_folder.change("lab.yaml", "{driver: text-mover, ", f"{{driver: text-mover, on_lease_loss: {declared}, ")
+    with pytest.raises(DocumentError) as refused:
+        lab_folder.load()
+    line = lab_folder.line_of("lab.yaml", "on_lease_loss: " + declared)
+    assert any(fault.line == line and "on_lease_loss" in fault.message for fault in refused.value.faults)

@@ -58,7 +58,7 @@ def device(clock: JumpClock) -> Device:
 
 
 def run(engine: TaskEngine, plan: Plan) -> Any:
-    return engine.run(plan, actor="auto", lease="sample-001/fire", metadata={})
+    return engine.run(plan, actor="auto", holder="sample-001/fire", metadata={})
 
 
 def test_a_plan_gives_its_result_and_waits_in_lab_time(clock: JumpClock, engine: TaskEngine, device: Device) -> None:
@@ -138,8 +138,8 @@ def test_commands_carry_actor_and_lease_of_the_task(engine: TaskEngine, device: 
     def plan() -> Plan:
         yield from bps.abs_set(device, "fast", wait=True)
 
-    engine.run(plan(), actor="auto", lease="sample-001/fire 1", metadata={})
-    engine.run(plan(), actor="ada", lease="by hand", metadata={})
+    engine.run(plan(), actor="auto", holder="sample-001/fire 1", metadata={})
+    engine.run(plan(), actor="ada", holder="by hand", metadata={})
     assert [(told.actor, told.lease) for told in device.told] == [("auto", "sample-001/fire 1"), ("ada", "by hand")]
 
 

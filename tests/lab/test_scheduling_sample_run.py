@@ -144,3 +144,16 @@ def test_a_furnace_that_cannot_do_the_firing_is_not_asked(shop: Shop) -> None:
     object.__setattr__(shop.bench, "fits", lambda name, firing: False)
     assert shop.run(recipe()).failure == "waits for a furnace (1): no station of this laboratory can do the task"
     assert shop.verbs("furnace-1") == []
+
+
+def test_a_task_that_takes_longer_than_it_can_is_told_to_a_person_and_goes_on(shop: Shop) -> None:
+    shop.mover.takes_s["mix"] = 5 * 3600.0
+    record = shop.run(recipe())
+    assert record.failure is None
+    assert shop.told_people == ["mix of sample-001 on mill-1/1 takes longer than it can"]
+    assert ("task-hangs", "mix") in shop.kinds()
+
+
+def test_nobody_is_told_of_tasks_that_take_their_time(shop: Shop) -> None:
+    shop.run(recipe())
+    assert shop.told_people == []

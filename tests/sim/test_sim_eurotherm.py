@@ -137,3 +137,68 @@ def test_addresses_beyond_the_map_do_not_exist(controller: Eurotherm3216P) -> No
         controller.read_holding(20000, 1)
     with pytest.raises(IllegalAddress):
         controller.read_coils(0, 1)
+
+
+def test_a_programme_on_hold_freezes_its_setpoint_and_its_time_and_goes_on(
+    controller: Eurotherm3216P, wait: Wait
+) -> None:
+    load(controller, (30, 222, 100))
+    write(controller, 328, 1)
+    write(controller, 23, 1)
+    wait(600.0)
+    held_degc = read(controller, 5)
+    write(controller, 23, 2)
+    wait(12 * 3600.0)
+    assert (read(controller, 23), read(controller, 5)) == (2, held_degc)
+    assert read(controller, 1) == pytest.approx(held_degc, abs=2)
+    assert not read(controller, 75) & 1 << 13
+    write(controller, 23, 1)
+    wait(610.0)
+    assert read(controller, 5) == 222
+    wait(1780.0)
+    assert read(controller, 23) == 1
+    wait(30.0)
+    assert read(controller, 23) == 3
+
+
+def test_a_dwell_that_was_held_lasts_as_long_as_it_should(controller: Eurotherm3216P, wait: Wait) -> None:
+    load(controller, (30, 222, 0))
+    write(controller, 328, 1)
+    write(controller, 23, 1)
+    wait(600.0)
+    write(controller, 23, 2)
+    wait(3600.0)
+    write(controller, 23, 1)
+    wait(1190.0)
+    assert read(controller, 23) == 1
+    wait(20.0)
+    assert read(controller, 23) == 3
+
+
+def test_the_programme_is_locked_on_hold_and_a_new_setpoint_waits_for_the_reset(
+    controller: Eurotherm3216P, wait: Wait
+) -> None:
+    load(controller, (30, 222, 100))
+    write(controller, 23, 1)
+    wait(600.0)
+    write(controller, 23, 2)
+    with pytest.raises(IllegalValue):
+        write(controller, 1281, 900)
+    held_degc = read(controller, 5)
+    write(controller, 24, 300)
+    wait(60.0)
+    assert read(controller, 5) == held_degc
+    write(controller, 23, 0)
+    assert read(controller, 5) == 300
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_there_is_nothing_to_hold_where_nothing_runs(controller: Eurotherm3216P, wait: Wait, status: int) -> None:
+    if status == 3:
+        load(controller, (0, 22, 0))
+        write(controller, 328, 1)
+        write(controller, 23, 1)
+        wait(20.0)
+    assert read(controller, 23) == status
+    with pytest.raises(IllegalValue):
+        write(controller, 23, 2)

@@ -71,6 +71,17 @@ def test_hold_freezes_and_run_goes_on(programmer: Programmer, loop: PidControlle
     assert loop.setpoint_degc == pytest.approx(34.0)
 
 
+def test_on_hold_a_step_moves_nothing_also_where_somebody_takes_one(
+    programmer: Programmer, loop: PidController
+) -> None:
+    programmer.run(RAMP_AND_DWELL, 22.0)
+    step(programmer, 60.0)
+    programmer.hold()
+    programmer.step(6000.0)
+    assert (programmer.status, programmer.moving) == (Status.HOLD, False)
+    assert loop.setpoint_degc == pytest.approx(28.0)
+
+
 def test_there_is_nothing_to_hold_in_reset(programmer: Programmer) -> None:
     with pytest.raises(IllegalValue):
         programmer.hold()

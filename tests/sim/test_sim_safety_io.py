@@ -1,12 +1,14 @@
 """The simulated safety module: contacts, contactor, watchdog."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 
+from sim.errors import BadOptionError
 from sim.instruments.eurotherm_3216p import Eurotherm3216P
-from sim.instruments.safety_io import EMERGENCY_STOP, WATER, SafetyIo
-from sim.plant import DoorState, Plant
+from sim.instruments.safety_io import EMERGENCY_STOP, LIMITER, MAINS, WATER, SafetyIo
+from sim.plant import BoxFurnace, DoorState, Plant
 from sim.wire.modbus_pdu import IllegalAddress, IllegalValue
 
 Wait = Callable[[float], None]
@@ -50,6 +52,11 @@ def test_inputs_show_door_and_building(module: SafetyIo, plant: Plant) -> None:
     assert module.read_inputs(0, 2) == [False, False]
 
 
+def test_a_limiter_that_drops_out_shows(module: SafetyIo) -> None:
+    module.set_field(LIMITER, False)
+    assert module.read_inputs(6, 1) == [False]
+
+
 def test_the_furnace_heats_only_while_the_contactor_is_closed(
     module: SafetyIo, controller: Eurotherm3216P, wait: Wait
 ) -> None:
@@ -64,11 +71,102 @@ def test_the_furnace_heats_only_while_the_contactor_is_closed(
     assert controller.read_holding(1, 1)[0] < before
 
 
-def test_analogue_inputs_hold_the_independent_sensor_and_say_what_is_not_wired(module: SafetyIo) -> None:
+def test_analogue_inputs_hold_the_sensor_and_the_air_and_say_what_is_not_wired(module: SafetyIo) -> None:
     values = module.read_input_registers(0, 24)
     assert values[0] == pytest.approx(220, abs=10)
-    assert values[16] == 0
-    assert set(values[17:]) == {1}
+    assert values[1:3] == [209, 0]
+    assert values[16:] == [0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_sensors_of_further_furnaces_come_after_the_air_and_six_are_all(module: SafetyIo, plant: Plant) -> None:
+    further = [BoxFurnace(f"furnace-{n}", plant.now(), n) for n in range(2, 8)]
+    for furnace in further[:5]:
+        module.watch(furnace)
+    assert module.read_input_registers(16, 8) == [0] * 8
+    assert module.read_input_registers(3, 5) == pytest.approx([220] * 5, abs=10)
+    with pytest.raises(BadOptionError, match="furnace-7: safety-1 watches 6 furnaces already"):
+        module.watch(further[5])
+
+
+def test_an_analogue_input_can_be_forced_broken_and_freed(module: SafetyIo) -> None:
+    module.force_analogue(1, 1200.0)
+    module.force_analogue(2, -1.5)
+    module.force_analogue(3, None)
+    assert module.read_input_registers(0, 3) == [12000, -15, 0]
+    assert module.read_input_registers(16, 3) == [0, 0, 1]
+    for number in (1, 2, 3):
+        module.free_analogue(number)
+    assert module.read_input_registers(1, 2) == [209, 0]
+
+
+def test_a_frozen_module_shows_what_it_showed_and_obeys(module: SafetyIo) -> None:
+    module.freeze()
+    module.set_field(WATER, False)
+    module.force_analogue(1, 1200.0)
+    module.write_coils(0, [True])
+    assert module.read_inputs(0, 6) == [True, True, True, True, True, False]
+    assert module.read_input_registers(0, 1) == pytest.approx([220], abs=10)
+    assert module.read_coils(0, 1) == [True]
+    module.freeze(False)
+    assert module.read_inputs(0, 6) == [True, False, True, True, True, True]
+    assert module.read_input_registers(0, 1) == [12000]
+
+
+def test_a_welded_contactor_stays_closed_until_it_is_freed(module: SafetyIo, plant: Plant) -> None:
+    module.weld()
+    assert not module.closed
+    module.write_coils(0, [True])
+    module.write_coils(0, [False])
+    assert module.closed
+    assert module.read_inputs(5, 1) == [True]
+    module.set_field(EMERGENCY_STOP, False)
+    assert module.read_inputs(5, 1) == [True]
+    module.set_field(MAINS, False)
+    assert not module.closed
+    module.weld(False)
+    assert module.read_inputs(5, 1) == [False]
+    assert [(e.closed, e.why) for e in plant.edges if e.output == "contactor"] == [(True, "command"), (False, "freed")]
+
+
+def test_each_edge_of_each_output_is_recorded_with_its_cause(module: SafetyIo, plant: Plant, wait: Wait) -> None:
+    began_s = time.monotonic()
+    module.write_coils(0, [True, True])
+    module.write_coils(0, [True, True])
+    module.set_field(EMERGENCY_STOP, False)
+    module.set_field(EMERGENCY_STOP, True)
+    module.write_coils(0, [False])
+    assert [(e.output, e.closed, e.why) for e in plant.edges] == [
+        ("contactor permit", True, "command"),
+        ("contactor", True, "command"),
+        ("beacon", True, "command"),
+        ("contactor", False, "emergency stop"),
+        ("contactor", True, "emergency stop"),
+        ("contactor permit", False, "command"),
+        ("contactor", False, "command"),
+    ]
+    assert {(edge.module, edge.lab_s) for edge in plant.edges} == {("safety-1", plant.now())}
+    assert began_s <= plant.edges[0].monotonic_s <= plant.edges[-1].monotonic_s <= time.monotonic()
+
+
+def test_an_expired_watchdog_opens_by_itself_at_its_time(module: SafetyIo, plant: Plant, wait: Wait) -> None:
+    module.write_coils(0, [True])
+    write(module, 1, 20)
+    started_s = plant.now()
+    for trigger in range(1, 4):
+        wait(1.5)
+        write(module, 0, trigger)
+    wait(60.0)
+    last = plant.edges[-1]
+    assert (last.output, last.closed, last.why, last.lab_s) == ("contactor", False, "watchdog", started_s + 6.5)
+
+
+def test_a_shortened_watchdog_expires_sooner(module: SafetyIo, plant: Plant, wait: Wait) -> None:
+    module.write_coils(0, [True])
+    write(module, 1, 6000)
+    write(module, 1, 10)
+    started_s = plant.now()
+    wait(1.1)
+    assert plant.edges[-1].lab_s == started_s + 1.0
 
 
 def test_an_unpetted_watchdog_opens_all_coils_in_lab_time(module: SafetyIo, plant: Plant, wait: Wait) -> None:

@@ -1,6 +1,7 @@
 """The whole simulated laboratory over real pseudo-terminals and sockets, asked by plain public clients."""
 
 import dataclasses
+import json
 import os
 import socket
 import threading
@@ -89,6 +90,20 @@ def test_a_plain_pymodbus_client_reads_and_switches_the_safety_module(simulation
         client.close()  # type: ignore[no-untyped-call]
 
 
+def test_furnaces_and_safety_modules_answer_while_the_chemistry_is_computed(simulation: Simulation) -> None:
+    client = ModbusTcpClient("127.0.0.1", port=port_of(simulation.endpoints["safety-1"]), timeout=1.0, retries=0)
+    furnace = ModbusSerialClient(simulation.endpoints["furnace-1"].split(":")[1][:-2], timeout=1.0, retries=0)
+    try:
+        with simulation.plant.lock:
+            assert client.connect()  # type: ignore[no-untyped-call]
+            assert furnace.connect()
+            assert client.read_discrete_inputs(0, count=1, device_id=1).bits[0]
+            assert furnace.read_holding_registers(131, count=1, device_id=1).registers == [1]
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
+        furnace.close()  # type: ignore[no-untyped-call]
+
+
 def test_a_pyserial_client_speaks_to_the_balance(simulation: Simulation, clock: JumpClock) -> None:
     with serial.Serial(simulation.endpoints["doser-1"], 9600, timeout=2.0, exclusive=True) as port:
         port.write(b"I4\r\n")
@@ -142,6 +157,50 @@ def test_timed_replies_come_by_themselves_when_time_does_not_jump(laboratory: La
     ):
         port.write(b"QRA 60 7 2\r\n")
         assert [port.readline() for _ in range(2)] == [b"QRA 60 7 B\r\n", b"QRA 60 7 A\r\n"]
+
+
+def test_a_watchdog_acts_by_itself_when_time_does_not_jump(laboratory: Laboratory, tmp_path: Path) -> None:
+    clock = ScaledClock(20.0)
+    log = tmp_path / "plant.jsonl"
+    log.write_text('{"kind": "note", "what": "kept"}\n')
+    with serve(laboratory, clock, tmp_path / "wires", log=log) as simulation:
+        client = ModbusTcpClient("127.0.0.1", port=port_of(simulation.endpoints["safety-1"]), timeout=1.0, retries=0)
+        assert client.connect()  # type: ignore[no-untyped-call]
+        assert not client.write_registers(1, [30], device_id=1).isError()
+        assert not client.write_coil(0, True, device_id=1).isError()
+        client.close()  # type: ignore[no-untyped-call]
+        clock.sleep_until(clock.now() + 4.0)
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+    closed, opened = (line for line in lines if line.get("output") == "contactor")
+    assert lines[0] == {"kind": "note", "what": "kept"}
+    assert (opened["module"], opened["closed"], opened["why"]) == ("safety-1", False, "watchdog")
+    assert 2.8 / 20.0 < opened["monotonic_s"] - closed["monotonic_s"] < 4.0 / 20.0
+    assert "safety-1 watchdog expired" in [line.get("what") for line in lines]
+
+
+def test_a_log_that_cannot_be_written_is_refused(laboratory: Laboratory, clock: JumpClock, tmp_path: Path) -> None:
+    with pytest.raises(SimError, match=r"the log .*/none/log cannot be written \(No such file"):
+        serve(laboratory, clock, tmp_path / "wires", log=tmp_path / "none" / "log")
+
+
+def test_a_deaf_instrument_takes_a_connection_and_answers_nothing(simulation: Simulation) -> None:
+    def ask(name: str, request: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", port_of(simulation.endpoints[name])), 0.05) as connection:
+            connection.sendall(request)
+            try:
+                return connection.recv(1000)
+            except TimeoutError:
+                return b""
+
+    read_inputs = bytes.fromhex("0001 0000 0006 01 02 0000 0008")
+    for name, request in (("mover-1", b"ID?\n"), ("safety-1", read_inputs)):
+        before = ask(name, request)
+        assert before
+        simulation.deafen(name)
+        simulation.deafen(name)
+        assert ask(name, request) == b""
+        simulation.deafen(name, deaf=False)
+        assert ask(name, request) == before
 
 
 def test_a_paced_line_takes_as_long_as_a_real_one(laboratory: Laboratory, clock: JumpClock, tmp_path: Path) -> None:

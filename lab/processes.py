@@ -1,0 +1,153 @@
+"""The other processes of a laboratory whose time passes by itself: its simulator and its safety supervisor.
+
+One that runs already is used, and left running; what is started here ends with the laboratory.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drivers.clock import Clock, RealClock
+from lab.config.lab_file import LabConfig
+from lab.errors import UsageError
+from lab.safety.alarms.notify_routes import Route
+from lab.safety.interlocks.expressions import Value
+from lab.safety.interlocks.rules import Interlocks
+from lab.safety.judging.scan import BOOT
+from lab.safety.supervisor.config import HttpPlace, clock_of
+from lab.safety.supervisor.launch import config_of
+from lab.safety.supervisor.process import running_supervisor, start_supervisor
+from lab.safety.supervisor.supervised import OnStop, SupervisorLink
+from lab.simulator import Serving, running_simulator, start_simulator
+
+END_WITHIN_S = 5.0
+"""Wall seconds in which a process must end after it was told to."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where the instruments of a lab are, and the clock that all of its processes share."""
+
+    clock: Clock
+    results: Path
+    """Where simulated diffractometers leave their files."""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Simulated devices and the addresses at which they really are."""
+
+
+def simulator_of(config: LabConfig, how: Serving, results: Path, resources: ExitStack) -> Surroundings:
+    """Have the simulated instruments of a lab served, where it has any; their results go to `results` if begun here.
+
+    Raises:
+        UsageError: Where they cannot be served, or are served at another speed.
+    """
+    if not config.simulated:
+        return Surroundings(RealClock(), results)
+    facts = running_simulator(config.name)
+    if facts is None:
+        process = start_simulator(config.path, config.name, how)
+        resources.callback(_end, process)
+        facts = running_simulator(config.name)
+    if facts is None:
+        raise UsageError(f"the simulator of {config.path} ended at once: look at what `athanor sim` says")
+    if facts["speed"] != how.speed:
+        raise UsageError(
+            f"the simulator of lab {config.name} runs {facts['speed']:g} times as fast as time and "
+            f"{how.speed:g} was asked for: end it, or choose its speed"
+        )
+    return Surroundings(clock_of(facts["clock"]), Path(facts["results"]), facts["endpoints"])
+
+
+def supervisor_of(
+    config: LabConfig,
+    interlocks: Interlocks,
+    runtime: Path,
+    resources: ExitStack,
+    *,
+    users: Path,
+    http: HttpPlace | None = None,
+    routes: Sequence[Route] = (),
+) -> dict[str, Any]:
+    """Have a supervisor watch a lab; gives what it says of itself.
+
+    Raises:
+        UsageError: Where it does not come up, or one runs by other rules.
+    """
+    facts = running_supervisor(config.name)
+    if facts is None:
+        told = config_of(config, http=http or HttpPlace(), users=users, routes=routes)
+        process = start_supervisor(told, runtime)
+        resources.callback(_end, process)
+        facts = running_supervisor(config.name)
+    if facts is None:
+        raise UsageError(f"the safety supervisor of lab {config.name} ended at once: see {runtime / 'supervisor.log'}")
+    if facts["rules"] != interlocks.sha256:
+        raise UsageError(
+            f"the safety supervisor of lab {config.name} (process {facts['pid']}) runs by other rules than "
+            f"{config.interlocks_path}: end it, and start it again with athanor safety"
+        )
+    return facts
+
+
+class Supervised:
+    """The safety layer of a lab service whose supervisor is a process of its own."""
+
+    def __init__(
+        self,
+        config: LabConfig,
+        interlocks: Interlocks,
+        runtime: Path,
+        on_stop: OnStop,
+        *,
+        values: Callable[[], Mapping[str, Value]],
+        running: Callable[[], Collection[str]],
+    ) -> None:
+        """Make it; nothing is connected before `start`."""
+        self._outputs = tuple(interlocks.outputs)
+        self.raised: list[str] = []
+        self.link = SupervisorLink(
+            runtime, config.name, on_stop, devices=stoppable(config), values=values, running=running
+        )
+        link = self.link
+        self.tripped, self.values, self.held = link.tripped, link.values, link.held
+        self.bypassed, self.snapshot, self.request = link.bypassed, link.snapshot, link.request
+
+    def start(self, modules: Mapping[str, Any], watchdogs_s: Mapping[str, float], actor: str) -> None:
+        """Reset the start-up on behalf of the person who starts the lab.
+
+        Raises:
+            UsageError: Where something else has tripped: that is for a person to look at first.
+        """
+        causes = [latch["cause"] for latch in self.snapshot().get("tripped", ())]
+        others = [cause for cause in causes if cause != BOOT]
+        if others:
+            raise UsageError(f"{', '.join(others)} has tripped and was not reset: find out why, then `athanor reset`")
+        if causes:
+            answered = self.request({"do": "reset", "actor": actor})
+            if not answered["ok"]:
+                raise UsageError(f"the lab cannot be started: {'; '.join(answered['reasons'])}")
+
+    def close(self) -> None:
+        """Leave every output open, and say no more."""
+        for output in self._outputs:
+            self.request({"do": "open", "output": output, "actor": "lab service"})
+        self.link.close()
+
+
+def stoppable(config: LabConfig) -> tuple[str, ...]:
+    """The devices that a STOP stops through the lab service; the contactors are the supervisor's."""
+    return tuple(name for name in config.devices if name not in config.safety_modules)
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(END_WITHIN_S)
+        return
+    process.kill()
+    process.wait()

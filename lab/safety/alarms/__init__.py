@@ -1,0 +1,1 @@
+"""Alarms as objects, and who is told of them."""

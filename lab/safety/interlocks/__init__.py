@@ -1,0 +1,1 @@
+"""Interlocks as data: the language, the file, and everything that checks it before it is relied on."""

@@ -1,0 +1,160 @@
+"""What the supervisor does over one connection to a safety module; it is its own gate.
+
+Writing a watchdog's timeout counts as a sign of life, so that is done where a reading shows it to be needed, and not
+at each new connection: one that comes and goes must not keep alive what no scan has judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drivers.address import ModbusAddress, SocketAddress, parse_address
+from drivers.codecs import safety_io as wire
+from drivers.codecs.safety_io import SafetyReading, WatchdogState
+from drivers.errors import BadAddressError, LinkError, RefusedError, WrongInstrumentError
+from drivers.gate import Command, Granted
+from drivers.links import ModbusLink, ModbusPort
+from drivers.links.together import Question, TogetherLink
+from drivers.safety_module import SafetyModule
+from drivers.transcript import NoTranscript
+
+PATIENT_S = 0.25
+"""In-flight timeout of the lane that reads: a scan does not wait for it, and a new connection costs more than a reply
+that is late because somebody else needs the processor."""
+PROMPT_S = 0.1
+"""In-flight timeout of the lane that switches: after that it tries once more, over a new connection."""
+SERIAL_QUIET_S = 0.05
+GIVE_UP_AFTER = 3
+"""A module that so often in a row has not answered several questions at once, and then answers one, is asked one by
+one from then on."""
+LOOK = (
+    Question("discrete", wire.INPUTS, wire.INPUT_COUNT),
+    Question("coils", wire.COILS, wire.COIL_COUNT),
+    Question("inputs", wire.ANALOGUE, wire.ANALOGUE_COUNT),
+    Question("registers", wire.HOLDING, wire.HOLDING_COUNT),
+)
+
+Now = Callable[[], float]
+
+
+class SafetyWire(SafetyModule):
+    """One connection to one module."""
+
+    def __init__(self, link: ModbusLink, port: ModbusPort, now: Now) -> None:
+        """Take over a link.
+
+        Args:
+            link: The unit.
+            port: The connection below it, which no other link uses.
+            now: Lab time, which grants carry.
+        """
+        super().__init__(link)
+        self._port = port
+        self._now = now
+        self._last_trigger: int | None = None
+        self._refusals = 0
+        """How often in a row the module has not answered several questions at once."""
+
+    def read(self) -> SafetyReading:
+        """Look at everything, at once where the module answers that.
+
+        Raises:
+            LinkError: When nobody answers.
+        """
+        if not isinstance(self.link, TogetherLink) or self._refusals >= GIVE_UP_AFTER:
+            return super().read()
+        try:
+            inputs, coils, analogue, holding = self.link.read_together(LOOK)
+        except (LinkError, RefusedError):
+            self._refusals += 1
+            if self._refusals < GIVE_UP_AFTER:
+                raise
+            # Nobody there, or one that takes questions one by one: that shows now, and is tried anew where nobody is.
+            self._refusals = 0
+            reading = super().read()
+            self._refusals = GIVE_UP_AFTER
+            return reading
+        self._refusals = 0
+        return wire.parse_reading(tuple(map(bool, inputs)), tuple(map(bool, coils)), analogue, holding)
+
+    def set_output(self, coil: int, closed: bool) -> None:
+        """Close or open one output, 0 to 3.
+
+        Raises:
+            LinkError: When nobody answers.
+            RefusedError: When the module refuses, as it does to close while its watchdog is expired.
+        """
+        self.link.write_coil(wire.COILS + coil, closed, self._grant("close-output" if closed else "open-output"))
+
+    def output(self, coil: int) -> bool:
+        """What one output is told to be, 0 to 3; also a light way to see that the connection is open."""
+        return self.link.read_coils(wire.COILS + coil, 1)[0]
+
+    def toggle(self) -> None:
+        """Tell the watchdog that a complete scan was judged."""
+        if self._last_trigger is None:
+            # Whoever was here before may have left the very number that we would begin with: no change, no effect.
+            self._last_trigger = self.link.read_registers(wire.WATCHDOG_TRIGGER, 1)[0]
+        self._last_trigger = wire.next_trigger(self._last_trigger)
+        self.link.write_register(wire.WATCHDOG_TRIGGER, self._last_trigger, self._grant("pet"))
+
+    def watches(self, reading: SafetyReading, timeout_s: float) -> bool:
+        """Whether the watchdog was found with this timeout, running or expired."""
+        ticks = round(reading.watchdog_timeout_s / wire.TICK_S)
+        return reading.watchdog is not WatchdogState.OFF and ticks == wire.encode_timeout(timeout_s)
+
+    def set_watchdog(self, timeout_s: float) -> None:
+        """Give the watchdog its timeout, 0.1 to 6553.5 s, which starts it unless it has expired.
+
+        Raises:
+            WrongInstrumentError: When the module does not keep the time that it was told.
+        """
+        ticks = wire.encode_timeout(timeout_s)
+        self.link.write_register(wire.WATCHDOG_TIMEOUT, ticks, self._grant("start-watchdog"))
+        found = self.link.read_registers(wire.WATCHDOG_TIMEOUT, 1)[0]
+        if found != ticks:
+            raise WrongInstrumentError(
+                f"{self.link.device}: its watchdog was set to {ticks} x 100 ms and holds {found}: "
+                "is this a safety module?"
+            )
+
+    def restore(self) -> None:
+        """Have outputs be closable again after the watchdog expired; for persons only."""
+        self.rearm(self._grant("rearm"))
+
+    def close(self) -> None:
+        """Let go of the connection; the next verb opens it again."""
+        self._port.close()
+
+    def _grant(self, verb: str) -> Granted:
+        return Granted(Command(self.link.device, verb), self._now())
+
+
+def open_wire(name: str, address: str, now: Now, timeout_s: float, *, baud: int = 9600) -> SafetyWire:
+    """Make one more connection to a module; nothing is opened before its first use.
+
+    Args:
+        name: The module.
+        address: Where it is.
+        now: Lab time.
+        timeout_s: Wall seconds until a reply is given up; a serial line has at least `PATIENT_S`.
+        baud: Of a serial line.
+
+    Raises:
+        BadAddressError: Where the address is no Modbus address.
+    """
+    where = parse_address(address)
+    if not isinstance(where, ModbusAddress):
+        raise BadAddressError(f"{name}: {address!r} is no modbus-rtu: or modbus-tcp:// address")
+    if is_serial(address):
+        timeout_s = max(timeout_s, PATIENT_S)
+    port = ModbusPort(where, NoTranscript(), timeout_s=timeout_s, tries=1, quiet_s=SERIAL_QUIET_S, baudrate=baud)
+    # Several questions at once are for TCP, where every reply says which one it answers.
+    kind = ModbusLink if is_serial(address) else TogetherLink
+    return SafetyWire(kind(name, address, where.unit, port), port, now)
+
+
+def is_serial(address: str) -> bool:
+    """Whether only one connection to an address can be open."""
+    where = parse_address(address)
+    return not (isinstance(where, ModbusAddress) and isinstance(where.wire, SocketAddress))

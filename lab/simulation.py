@@ -1,0 +1,130 @@
+"""The simulated part of a laboratory: from a checked lab file to instruments that answer on their wires.
+
+The one place that knows of the simulator. What an address points at is decided by the lab file and here, once;
+nothing else asks whether an instrument is simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from drivers.clock import Clock
+from lab.config.lab_file import DIFFRACTOMETER_DRIVERS, DOSER_DRIVERS, DeviceFile, LabConfig, programs_of
+from lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from sim.serve import Ports
+    from sim.spec import Instrument, Laboratory
+
+
+class Wires(Protocol):
+    """Whoever answers at simulated addresses: the simulator, or a recording."""
+
+    @property
+    def endpoints(self) -> Mapping[str, str]:
+        """Device name to the address at which it really is."""
+
+    def close(self) -> None:
+        """Stop answering."""
+
+
+class Recording(Wires, Protocol):
+    """A recording that is played back."""
+
+    @property
+    def mismatches(self) -> Sequence[object]:
+        """Requests that differed from the recorded ones."""
+
+
+def simulate(
+    config: LabConfig,
+    names: Iterable[str],
+    clock: Clock,
+    folder: Path,
+    *,
+    results: Path,
+    seed: int = 0,
+    truth: Path | None = None,
+    ports: Ports = "ephemeral",
+    log: Path | None = None,
+    prompt: bool = False,
+) -> Wires:
+    """Serve instruments of a lab file in this process.
+
+    Args:
+        config: The checked lab file.
+        names: The instruments that are to be simulated.
+        clock: Lab time.
+        folder: Where the symlinks of pseudo-terminals go.
+        results: Where diffractometers leave their files.
+        seed: Of this run's noise.
+        truth: What the chemistry obeys, in place of what the lab file says.
+        ports: TCP ports as the addresses say (``exact``), or any free ones.
+        log: A file to which every edge of every output is written as it happens.
+        prompt: Whether everything is loaded before the first request, so that no answer is late because of it.
+
+    Raises:
+        UsageError: Where the simulator cannot serve this.
+    """
+    from sim import SimError, serve, warm_up
+
+    if prompt:
+        warm_up()
+    try:
+        return serve(_laboratory(config, set(names), results, seed, truth), clock, folder, ports, log)
+    except SimError as error:
+        raise UsageError(str(error)) from None
+
+
+def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: Path, folder: Path) -> Recording:
+    """Serve a recorded wire transcript in place of instruments; pseudo-terminals go to `folder`.
+
+    Raises:
+        UsageError: Where the transcript cannot be read.
+    """
+    from sim import SimError, serve_transcript
+
+    folders = {name: results for name, device in config.devices.items() if device.driver in DIFFRACTOMETER_DRIVERS}
+    try:
+        return serve_transcript(transcript, clock, folder, folders)
+    except SimError as error:
+        raise UsageError(str(error)) from None
+
+
+def _laboratory(config: LabConfig, names: set[str], results: Path, seed: int, truth: Path | None) -> Laboratory:
+    from sim.spec import Laboratory, Lot
+
+    simulation = config.file.simulation
+    return Laboratory(
+        name=config.name,
+        instruments=tuple(_instrument(name, config.devices[name], results) for name in config.devices if name in names),
+        lots={
+            name: Lot(
+                name,
+                lot.formula,
+                assay=lot.assay * (1.0 - lot.loss_on_ignition),
+                hydrate=lot.hydrate,
+                grain_um=lot.grain,
+            )
+            for name, lot in config.inventory.lots.items()
+        },
+        # Noise differs between runs of different seeds; the truth stays that of the lab file.
+        seed=simulation.seed * 1_000_003 + seed,
+        truth=str(truth) if truth is not None else simulation.truth,
+    )
+
+
+def _instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
+    from sim.spec import Instrument
+
+    options: dict[str, object] = {}
+    if device.driver in DIFFRACTOMETER_DRIVERS:
+        options = {"dir": str(results), "programs": programs_of(device)}
+    elif device.driver in DOSER_DRIVERS:
+        options = {"heads": dict(device.heads or {})}
+    elif device.slots is not None:
+        options = {"slots": device.slots, "watched_by": device.watched_by}
+    address = device.address if device.place.simulated else f"sim:{device.driver}"
+    return Instrument(name, device.driver, address, options)

@@ -1,0 +1,146 @@
+"""Several reads at once, against pymodbus' own server and against servers that misbehave."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from drivers.address import ModbusAddress, SocketAddress
+from drivers.errors import LinkError, RefusedError
+from drivers.links import ModbusPort
+from drivers.links.together import Question, TogetherLink
+from tests.drivers.fakes import FakeSocket, Noted
+
+LOOK = (
+    Question("discrete", 0, 8),
+    Question("coils", 0, 4),
+    Question("inputs", 0, 2),
+    Question("registers", 1, 3),
+)
+# | transaction | protocol | length | unit | function | data |, as the standard writes them (Modbus TCP, 3.1.3)
+BODIES = {2: "0201AC", 1: "010105", 4: "040400FBFFF1", 3: "030600190190" + "0021"}
+
+
+def requests_of(data: bytes) -> list[tuple[int, int, bytes]]:
+    """The requests of one segment: transaction, function, body."""
+    found = []
+    while data:
+        transaction, _, length, _, function = struct.unpack(">HHHBB", data[:8])
+        found.append((transaction, function, data[8 : 6 + length]))
+        data = data[6 + length :]
+    return found
+
+
+def reply(transaction: int, body: str, unit: int = 1) -> bytes:
+    data = bytes.fromhex(body)
+    return struct.pack(">HHHB", transaction, 0, len(data) + 1, unit) + data
+
+
+MakeLink = Callable[[Callable[[bytes], bytes]], TogetherLink]
+
+
+@pytest.fixture
+def make_link() -> Iterator[MakeLink]:
+    sockets: list[FakeSocket] = []
+    ports: list[ModbusPort] = []
+
+    def make(answer: Callable[[bytes], bytes]) -> TogetherLink:
+        server = FakeSocket(answer)
+        sockets.append(server)
+        address = ModbusAddress(SocketAddress("127.0.0.1", server.port), 1)
+        ports.append(ModbusPort(address, Noted(), timeout_s=0.1))
+        return TogetherLink("safety-1", "modbus-tcp://127.0.0.1", 1, ports[-1])
+
+    yield make
+    for port in ports:
+        port.close()
+    for server in sockets:
+        server.close()
+
+
+def test_four_tables_take_one_segment(make_link: MakeLink) -> None:
+    segments: list[bytes] = []
+
+    def answer(data: bytes) -> bytes:
+        segments.append(data)
+        return b"".join(reply(number, BODIES[function]) for number, function, _ in requests_of(data))
+
+    discrete, coils, inputs, registers = make_link(answer).read_together(LOOK)
+    assert discrete == (False, False, True, True, False, True, False, True)
+    assert coils == (True, False, True, False)
+    assert inputs == (251, 65521)
+    assert registers == (25, 400, 33)
+    (segment,) = segments
+    assert [body.hex() for _, _, body in requests_of(segment)] == ["00000008", "00000004", "00000002", "00010003"]
+
+
+def test_replies_are_told_apart_in_whatever_order_they_come(make_link: MakeLink) -> None:
+    def answer(data: bytes) -> bytes:
+        return b"".join(reply(number, BODIES[function]) for number, function, _ in reversed(requests_of(data)))
+
+    link = make_link(answer)
+    assert link.read_together(LOOK)[2] == (251, 65521)
+    assert link.read_together(LOOK)[3] == (25, 400, 33)
+
+
+def test_one_that_looks_at_the_first_request_only_is_silence(make_link: MakeLink) -> None:
+    def answer(data: bytes) -> bytes:
+        number, function, _ = requests_of(data)[0]
+        return reply(number, BODIES[function])
+
+    with pytest.raises(LinkError, match="nobody answers"):
+        make_link(answer).read_together(LOOK)
+
+
+def test_a_refusal_of_one_question_is_a_refusal(make_link: MakeLink) -> None:
+    def answer(data: bytes) -> bytes:
+        bodies = {**BODIES, 4: "8402"}
+        return b"".join(reply(number, bodies[function]) for number, function, _ in requests_of(data))
+
+    with pytest.raises(RefusedError, match="refused function 4 with Modbus exception 2"):
+        make_link(answer).read_together(LOOK)
+
+
+@pytest.mark.parametrize(
+    ("function", "body"),
+    [(4, "040200FB"), (1, "0201AC"), (2, "010105"), (3, "030200190190")],
+    ids=["too few words", "inputs for coils", "coils for inputs", "a count that is wrong"],
+)
+def test_what_answers_another_question_is_no_answer(make_link: MakeLink, function: int, body: str) -> None:
+    def answer(data: bytes) -> bytes:
+        bodies = {**BODIES, function: body}
+        return b"".join(reply(number, bodies[asked]) for number, asked, _ in requests_of(data))
+
+    with pytest.raises(LinkError):
+        make_link(answer).read_together(LOOK)
+
+
+def test_another_unit_is_not_listened_to(make_link: MakeLink) -> None:
+    def answer(data: bytes) -> bytes:
+        return b"".join(reply(number, BODIES[function], unit=2) for number, function, _ in requests_of(data))
+
+    with pytest.raises(LinkError, match="nobody answers"):
+        make_link(answer).read_together(LOOK)
+
+
+def test_where_nobody_listens_nobody_answers() -> None:
+    address = ModbusAddress(SocketAddress("127.0.0.1", 9), 1)
+    link = TogetherLink("safety-1", "modbus-tcp://127.0.0.1:9/1", 1, ModbusPort(address, Noted(), timeout_s=0.1))
+    with pytest.raises(LinkError, match=r"nobody answers at modbus-tcp://127\.0\.0\.1:9/1"):
+        link.read_together(LOOK)
+
+
+def test_the_next_questions_have_a_connection_of_their_own_after_a_failure(make_link: MakeLink) -> None:
+    answers = iter([False, True])
+
+    def answer(data: bytes) -> bytes:
+        if not next(answers):
+            return b"\xff" * 7
+        return b"".join(reply(number, BODIES[function]) for number, function, _ in requests_of(data))
+
+    link = make_link(answer)
+    with pytest.raises(LinkError):
+        link.read_together(LOOK)
+    assert link.read_together(LOOK)[3] == (25, 400, 33)

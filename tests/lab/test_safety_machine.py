@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from lab.safety.commands.gateway import HAZARDOUS
+from tests.lab.safety_machine import SafetyMachine
+
+
+def test_whatever_recipes_people_and_the_supervisor_do_the_gateway_and_the_model_agree() -> None:
+    few = settings(max_examples=150, stateful_step_count=40, deadline=None, database=None, derandomize=True)
+    SafetyMachine.counts.clear()
+    run_state_machine_as_test(SafetyMachine, settings=few)
+    for verb in HAZARDOUS:
+        assert SafetyMachine.counts[verb, True] > 20, SafetyMachine.counts
+        assert SafetyMachine.counts[verb, False] > 20, SafetyMachine.counts

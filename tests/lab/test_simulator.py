@@ -1,0 +1,110 @@
+"""The simulator as a process of its own: being found, refusing a second one, leaving nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.errors import UsageError
+from lab.simulator import Serving, running_simulator, serving
+from tests.lab.conftest import LabFolder
+
+pytestmark = pytest.mark.system
+
+FREE = Serving(ephemeral=True)
+
+
+@pytest.fixture
+def runtime(state_folder: Callable[[], Path]) -> Path:
+    return state_folder() / "run" / "powder-1"
+
+
+def test_a_lab_without_a_simulator_has_none(runtime: Path) -> None:
+    assert running_simulator("powder-1") is None
+
+
+def test_while_it_serves_it_is_found_and_then_no_more(lab_folder: LabFolder, runtime: Path) -> None:
+    config = lab_folder.load()
+    with serving(config, FREE) as facts:
+        found = running_simulator("powder-1")
+        assert found == facts
+        assert (found["pid"], found["ready"], found["speed"]) == (os.getpid(), True, 1.0)
+        assert found["lab"] == str(config.path)
+        assert set(found["endpoints"]) == set(config.devices)
+        assert (runtime / "wires" / "furnace-1").is_symlink()
+        assert runtime.stat().st_mode & 0o777 == 0o700
+    assert list(runtime.iterdir()) == []
+    assert running_simulator("powder-1") is None
+
+
+def test_a_scaled_clock_can_be_set_to_show_the_same(lab_folder: LabFolder, runtime: Path) -> None:
+    began_s, began_monotonic_s = time.time(), time.monotonic()
+    with serving(lab_folder.load(), Serving(speed=60.0, ephemeral=True)) as facts:
+        told = facts["clock"]
+        assert (told["kind"], told["speed"]) == ("scaled", 60.0)
+        took_s = told["origin_s"] - began_monotonic_s
+        assert 0 < told["start_s"] - began_s <= 60.0 * took_s + 0.1
+
+
+def test_a_lab_is_served_once(lab_folder: LabFolder, runtime: Path) -> None:
+    config = lab_folder.load()
+    with serving(config, FREE) as facts:
+        with (
+            pytest.raises(UsageError, match=r"lab powder-1 are served already .*sim\.json\): end that first"),
+            serving(config, FREE),
+        ):
+            pass
+        assert running_simulator("powder-1") == facts
+
+
+def test_what_a_killed_simulator_left_is_neither_believed_nor_in_the_way(lab_folder: LabFolder, runtime: Path) -> None:
+    (runtime / "wires").mkdir(parents=True)
+    (runtime / "wires" / "furnace-1").symlink_to("/dev/pts/gone")
+    (runtime / "sim.json").write_text(json.dumps({"pid": 1, "ready": True}))
+    assert running_simulator("powder-1") is None
+    with serving(lab_folder.load(), FREE) as facts:
+        assert running_simulator("powder-1") == facts
+    assert list(runtime.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", '{"pid": 1,', '{"pid": 1, "ready": false}'])
+def test_one_that_is_coming_up_is_not_ready(runtime: Path, content: str) -> None:
+    runtime.mkdir(parents=True)
+    with (runtime / "sim.json").open("w+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(content)
+        file.flush()
+        assert running_simulator("powder-1") is None
+
+
+def test_files_that_are_asked_for_stay(lab_folder: LabFolder, runtime: Path, tmp_path: Path) -> None:
+    how = Serving(results=tmp_path / "raw", log=tmp_path / "plant.jsonl", ephemeral=True)
+    with serving(lab_folder.load(), how) as facts:
+        assert (facts["results"], facts["log"]) == (str(tmp_path / "raw"), str(tmp_path / "plant.jsonl"))
+    assert (tmp_path / "raw").is_dir()
+    assert (tmp_path / "plant.jsonl").read_text() == ""
+
+
+def test_a_lab_with_real_instruments_alone_has_nothing_to_serve(lab_folder: LabFolder, runtime: Path) -> None:
+    text = lab_folder.path("lab.yaml").read_text(encoding="utf-8")
+    real = text.replace("modbus-rtu:sim", "modbus-rtu:/dev").replace("pty:sim", "pty:/dev").replace("//sim", "//host")
+    lab_folder.write("lab.yaml", real)
+    with (
+        pytest.raises(UsageError, match="no address is a simulated one, so there is nothing to serve"),
+        serving(lab_folder.load(), FREE),
+    ):
+        pass
+
+
+def test_choices_are_said_to_the_process_as_options() -> None:
+    assert Serving().words() == ["--speed", "1.0", "--seed", "0"]
+    how = Serving(60.0, 3, Path("truth"), Path("raw"), Path("log"), ephemeral=True)
+    assert how.words() == [
+        "--speed", "60.0", "--seed", "3", "--truth", "truth", "--results", "raw", "--log", "log", "--ephemeral",
+    ]  # fmt: skip
