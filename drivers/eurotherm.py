@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 from ophyd import Component
@@ -52,6 +51,7 @@ class Eurotherm3216P(Instrument):
         "continue-program": "continue_program",
     }
     LOOKS = frozenset({"wait-cooled"})
+    STOPPED = "reset"
     MEASURED = ("reading_degc", "setpoint_degc", "output_percent", "program_status")
 
     reading_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="hinted")
@@ -110,8 +110,8 @@ class Eurotherm3216P(Instrument):
             if running != program:
                 raise BusyError(f"{self.name}: another programme is running: wait for it, or reset it first")
             return status
-        grant = self._authorize("run-program", program.peak_degc, "degC")
-        status = self._begin("run-program", self._run(program, grant), grant)
+        grant, heed_stops = self._authorize_until_stopped("run-program", program.peak_degc, "degC")
+        status = self._begin("run-program", self._run(program, grant, heed_stops), grant)
         self._running = (program, status)
         return status
 
@@ -123,8 +123,8 @@ class Eurotherm3216P(Instrument):
             CommandDeniedError: When the gate refuses.
         """
         self._allowed.check_setpoint(degc)
-        grant = self._authorize("set-setpoint", float(degc), "degC")
-        return self._begin("set-setpoint", self._hold(degc, grant, requester().actor), grant)
+        grant, heed_stops = self._authorize_until_stopped("set-setpoint", float(degc), "degC")
+        return self._begin("set-setpoint", self._hold(degc, grant, requester().actor, heed_stops), grant)
 
     def cooled(self, below_degc: float, within_s: float = COOLING_S) -> ActionStatus:
         """Wait until the reading is at or below a temperature; fails when that takes longer than `within_s`.
@@ -137,7 +137,8 @@ class Eurotherm3216P(Instrument):
         return self._begin("wait-cooled", self._cool(below_degc, within_s))
 
     def reset_program(self) -> ActionStatus:
-        """End the programme and heating; a gate grants this always."""
+        """End the programme and heating, and void what was asked for before; a gate grants this always."""
+        self._note_stop()
         grant = self._authorize("reset-program")
         return self._begin("reset-program", self._reset(grant, requester().actor), grant)
 
@@ -147,8 +148,8 @@ class Eurotherm3216P(Instrument):
         Raises:
             CommandDeniedError: When the gate refuses.
         """
-        grant = self._authorize("hold-program")
-        return self._begin("hold-program", self._freeze(grant), grant)
+        grant, heed_stops = self._authorize_until_stopped("hold-program")
+        return self._begin("hold-program", self._freeze(grant, heed_stops), grant)
 
     def continue_program(self) -> ActionStatus:
         """Have the programme that is on hold go on where it stands.
@@ -156,8 +157,8 @@ class Eurotherm3216P(Instrument):
         Raises:
             CommandDeniedError: When the gate refuses.
         """
-        grant = self._authorize("continue-program")
-        return self._begin("continue-program", self._thaw(grant), grant)
+        grant, heed_stops = self._authorize_until_stopped("continue-program")
+        return self._begin("continue-program", self._thaw(grant, heed_stops), grant)
 
     def stop(self, *, success: bool = False) -> None:
         """End the programme and heating where `success` is False; raises nothing.
@@ -179,13 +180,14 @@ class Eurotherm3216P(Instrument):
 
     # -- jobs
 
-    def _run(self, program: FurnaceProgram, grant: Granted) -> Job:
+    def _run(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> Job:
         self._ended_by = None
         yield from self._patiently(self._read_decimals)
         registers = self._encode(program)
         held = wire.decode_program(registers, self._decimals)
         live = yield from self._patiently(self._read_live)
         loaded = yield from self._patiently(self._read_segments)
+        heed_stops()
         transitions_s = None
         if live.status is not ProgramStatus.RUN or loaded != registers:
             self._refuse_unfit(live)
@@ -239,7 +241,7 @@ class Eurotherm3216P(Instrument):
         if self.clock.now() >= self._timetable.latest_s:
             raise ActionFailedError(
                 f"{self.name}: the programme is still in state {live.status.name.lower()} at "
-                f"{live.reading_degc:g} degC, and was to have ended by {_utc(self._timetable.latest_s)} at the latest: "
+                f"{live.reading_degc:g} degC, and was to have ended by {self._timetable.latest_utc} at the latest: "
                 "does the furnace not follow its setpoint?"
             )
 
@@ -255,8 +257,9 @@ class Eurotherm3216P(Instrument):
             "was it stopped at the panel, or was the power off?"
         )
 
-    def _hold(self, degc: float, grant: Granted, actor: str) -> Job:
+    def _hold(self, degc: float, grant: Granted, actor: str, heed_stops: Callable[[], None]) -> Job:
         live = yield from self._patiently(self._read_live)
+        heed_stops()
         held = live.status is ProgramStatus.HOLD and self._timetable.on_hold
         if live.status in (ProgramStatus.RUN, ProgramStatus.HOLD) and not held:
             raise BusyError(f"{self.name}: a programme is running: reset it before setting a setpoint")
@@ -282,8 +285,9 @@ class Eurotherm3216P(Instrument):
         self._write_verified(wire.PROGRAM_STATUS, (ProgramStatus.RESET,), grant)
         self._timetable.end()
 
-    def _freeze(self, grant: Granted) -> Job:
+    def _freeze(self, grant: Granted, heed_stops: Callable[[], None]) -> Job:
         live = yield from self._patiently(self._read_live)
+        heed_stops()
         if live.status not in (ProgramStatus.RUN, ProgramStatus.HOLD):
             raise ActionFailedError(
                 f"{self.name}: there is no programme to hold, the programmer is in state {live.status.name.lower()}"
@@ -293,8 +297,9 @@ class Eurotherm3216P(Instrument):
         self._timetable.hold(self.clock.now())
         self.bus.poll_now(self.name)
 
-    def _thaw(self, grant: Granted) -> Job:
+    def _thaw(self, grant: Granted, heed_stops: Callable[[], None]) -> Job:
         live = yield from self._patiently(self._read_live)
+        heed_stops()
         if live.status is not ProgramStatus.HOLD:
             raise ActionFailedError(
                 f"{self.name}: no programme is on hold, the programmer is in state {live.status.name.lower()}"
@@ -393,7 +398,3 @@ class Eurotherm3216P(Instrument):
         if live.reading_degc > peak_degc or math.isnan(peak_degc):
             self._publish(peak_degc=live.reading_degc)
         self._firing = live.status in (ProgramStatus.RUN, ProgramStatus.HOLD)
-
-
-def _utc(t_s: float) -> str:
-    return datetime.fromtimestamp(t_s, UTC).isoformat(timespec="minutes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -22,6 +23,9 @@ PATIENCE = 5
 
 T = TypeVar("T")
 
+Leave = tuple[Granted, Callable[[], None]]
+"""Leave of the gate, and a check that raises once the device was told to stop after that was asked for."""
+
 
 class Instrument(Device):
     """One instrument: `set(verb, **arguments)` makes it act, its signals tell what it was last seen at.
@@ -37,6 +41,8 @@ class Instrument(Device):
     """The verbs that only look at the instrument or wait for it: they ask no gate, and change nothing."""
     MEASURED: ClassVar[tuple[str, ...]] = ()
     """Signals that mean nothing while the instrument is silent."""
+    STOPPED: ClassVar[str] = "stopped"
+    """What a stop has done to the instrument, in a sentence."""
 
     comm_ok = Component(Reading, value=0, kind="normal")
     age_s = Component(Age, kind="normal")
@@ -46,6 +52,8 @@ class Instrument(Device):
         self.gate, self.clock, self.bus = gate, clock, bus
         self.last_error: DriverError | None = None
         self._failures = 0
+        self._stops = 0
+        self._stops_lock = threading.Lock()
         self._seen_s = -math.inf
         self.age_s.measured_by(lambda: self.clock.now() - self._seen_s)
         for signal in self._readings():
@@ -127,6 +135,33 @@ class Instrument(Device):
         subject: str | None = None,
     ) -> Granted:
         return authorize(self.gate, Command(self.name, verb, value, unit, subject))
+
+    def _authorize_until_stopped(
+        self,
+        verb: str,
+        value: float | str | None = None,
+        unit: str | None = None,
+        subject: str | None = None,
+    ) -> Leave:
+        """Ask the gate for what must not begin after a stop.
+
+        A job that waits is overtaken by a stop that comes later, and its leave is still good then. So it calls the
+        check that is given after its last yield, right before the first frame that changes something.
+        """
+        stops = self._stops
+
+        def heed_stops() -> None:
+            if self._stops != stops:
+                raise ActionFailedError(
+                    f"{self.name}: {verb} was given up, because it was {self.STOPPED} after that was asked for"
+                )
+
+        return self._authorize(verb, value, unit, subject), heed_stops
+
+    def _note_stop(self) -> None:
+        """Void what was asked for and has not begun; in the calling thread, before the stop itself is queued."""
+        with self._stops_lock:
+            self._stops += 1
 
     def _begin(self, action: str, job: Job, grant: Granted | None = None) -> ActionStatus:
         """Have the bus do a job; one that makes something happen comes with its leave."""

@@ -245,9 +245,16 @@ class _Turns:
                 for left in waiting:
                     left.resume()
                 return
-            entry.resume()
             if entry.task is not None:
+                entry.resume()
                 return
+            self._call(entry.resume)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:  # it would end a thread that has nothing to do with it, and the turn with it
+            log.exception("a callback of the clock failed")
 
     def _pop(self) -> Entry | None:
         while self._heap:

@@ -83,8 +83,6 @@ class QuantosDoser(Instrument):
         self.dosed_mg.limit(wire.LEAST_MG, self.limits["mass"])
         self._busy = False
         self._dosing = False
-        self._stopped = False
-        """Whether a stop was asked for since the dosing that is under way began."""
 
     # -- verbs
 
@@ -98,8 +96,8 @@ class QuantosDoser(Instrument):
             CommandDeniedError: When the gate refuses.
         """
         settings = self._encode(mass_mg, tolerance_mg, sample_id)
-        grant = self._authorize("dose", float(mass_mg), "mg", subject=sample_id)
-        return self._begin("dose", self._alone(self._dose(settings, grant)), grant)
+        grant, heed_stops = self._authorize_until_stopped("dose", float(mass_mg), "mg", subject=sample_id)
+        return self._begin("dose", self._alone(self._dose(settings, grant, heed_stops)), grant)
 
     def head_info(self) -> ActionStatus:
         """Read the chip of the mounted head into `head_substance` and `head_lot`."""
@@ -132,13 +130,17 @@ class QuantosDoser(Instrument):
         return self._begin("weigh", self._alone(self._weigh(grant)), grant)
 
     def stop_dosing(self) -> ActionStatus:
-        """Stop a dosing that is under way, or being prepared; a gate grants this always."""
+        """Stop a dosing that is under way, being prepared or queued; a gate grants this always."""
+        self._note_stop()
         grant = self._authorize("stop-dosing")
         return self._begin("stop-dosing", self._halt(grant), grant)
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop a dosing that is under way where `success` is False; raises nothing."""
-        if success or not self._busy:
+        """Stop a dosing that is under way or queued where `success` is False; raises nothing."""
+        if success:
+            return
+        self._note_stop()
+        if not self._busy:
             return
         try:
             self.stop_dosing()
@@ -161,19 +163,18 @@ class QuantosDoser(Instrument):
         grant = self._authorize(verb)
         return self._begin(verb, self._alone(self._carry_out(command, f"{command} {where}", grant, MOTION_S)), grant)
 
-    def _dose(self, settings: tuple[tuple[str, str], ...], grant: Granted) -> Job:
-        self._stopped = False
+    def _dose(self, settings: tuple[tuple[str, str], ...], grant: Granted, heed_stops: Callable[[], None]) -> Job:
         yield from self._read_head()
+        heed_stops()
         for command, value in settings:
             self._set(command, value, grant)
         yield from self._tare(grant)
+        heed_stops()
         failure = yield from self._pour(grant)
         yield from self._take_stock(grant, failure)
 
     def _pour(self, grant: Granted) -> Generator[float | None, None, DriverError | None]:
         """Start dosing and wait for its end; give what went wrong, as powder may have fallen all the same."""
-        if self._stopped:
-            raise ActionFailedError(f"{self.name}: was stopped before any powder fell")
         self._dosing = True
         try:
             yield from self._carry_out(wire.START_DOSING, wire.START_DOSING, grant, DOSING_S)
@@ -184,7 +185,6 @@ class QuantosDoser(Instrument):
         return None
 
     def _halt(self, grant: Granted) -> Job:
-        self._stopped = True
         if self._dosing:
             self.link.send(wire.STOP_DOSING, grant)
             # The job that doses hears at once how it ended.

@@ -21,7 +21,7 @@ from drivers.errors import (
     WrongInstrumentError,
 )
 from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument
+from drivers.instrument import Instrument, Leave
 from drivers.links import LineLink
 from drivers.pace import STEADY_S
 from drivers.signals import Reading
@@ -71,35 +71,35 @@ class TextMover(Instrument):
     def move(self, from_position: str, to_position: str) -> ActionStatus:
         """Carry the labware at one position to another, free one."""
         line = self._line(lambda: wire.move(from_position, to_position))
-        grant = self._authorize("move", to_position, subject=from_position)
-        return self._do(line, grant, _places(from_position, to_position))
+        leave = self._authorize_until_stopped("move", to_position, subject=from_position)
+        return self._do(line, leave, _places(from_position, to_position))
 
     def pour(self, from_position: str, to_position: str, mass_mg: float | None = None) -> ActionStatus:
         """Pour powder from one labware into another; all of it where no mass is given."""
         line = self._line(lambda: wire.pour(from_position, to_position, mass_mg))
-        grant = self._authorize("pour", to_position, subject=from_position)
-        return self._do(line, grant, _places(from_position, to_position))
+        leave = self._authorize_until_stopped("pour", to_position, subject=from_position)
+        return self._do(line, leave, _places(from_position, to_position))
 
     def mix(self, position: str, time_s: float, speed_rpm: float, method: str) -> ActionStatus:
         """Mix what is in the labware at a position; methods are ball-mill, mortar and shake."""
         line = self._line(lambda: wire.mix(position, time_s, speed_rpm, method))
-        return self._do(line, self._authorize("mix", method, subject=position), _places(position), time_s)
+        return self._do(line, self._authorize_until_stopped("mix", method, subject=position), _places(position), time_s)
 
     def clean(self, position: str) -> ActionStatus:
         """Clean the labware at a position."""
         line = self._line(lambda: wire.clean(position))
-        return self._do(line, self._authorize("clean", subject=position), _places(position))
+        return self._do(line, self._authorize_until_stopped("clean", subject=position), _places(position))
 
     def head(self, doser: str, number: int) -> ActionStatus:
         """Put a dosing head on a doser; 0 takes the one that is there back to the rack."""
         line = self._line(lambda: wire.head(doser, number))
-        return self._do(line, self._authorize("head", str(number), subject=doser), doser)
+        return self._do(line, self._authorize_until_stopped("head", str(number), subject=doser), doser)
 
     def door(self, furnace: str, open: bool) -> ActionStatus:  # noqa: A002 - what one says of a door
         """Open or close a furnace's door."""
         line = self._line(lambda: wire.door(furnace, open))
-        grant = self._authorize("door-open" if open else "door-close", subject=f"{furnace}.door")
-        return self._do(line, grant, furnace)
+        leave = self._authorize_until_stopped("door-open" if open else "door-close", subject=f"{furnace}.door")
+        return self._do(line, leave, furnace)
 
     def look_at(self, position: str) -> ActionStatus:
         """Read the barcode at a position into `labware`."""
@@ -107,13 +107,17 @@ class TextMover(Instrument):
         return self._begin("look-at", self._read_labware(line))
 
     def halt(self) -> ActionStatus:
-        """Stand still and keep the grip; a gate grants this always."""
+        """Stand still, keep the grip and begin nothing that was asked for before; a gate grants this always."""
+        self._note_stop()
         grant = self._authorize("stop")
         return self._begin("stop", self._halt(grant), grant)
 
     def stop(self, *, success: bool = False) -> None:
-        """Stand still and keep the grip where `success` is False; raises nothing."""
-        if success or self.job.get() != "busy":
+        """Do the same where `success` is False; raises nothing."""
+        if success:
+            return
+        self._note_stop()
+        if self.job.get() != "busy":
             return
         try:
             self.halt()
@@ -122,10 +126,12 @@ class TextMover(Instrument):
 
     # -- jobs
 
-    def _do(self, line: str, grant: Granted, places: str, time_s: float = 0.0) -> ActionStatus:
-        return self._begin(line, self._carry_out(line, grant, places, time_s), grant)
+    def _do(self, line: str, leave: Leave, places: str, time_s: float = 0.0) -> ActionStatus:
+        return self._begin(line, self._carry_out(line, leave, places, time_s), leave[0])
 
-    def _carry_out(self, line: str, grant: Granted, places: str, time_s: float) -> Job:
+    def _carry_out(self, line: str, leave: Leave, places: str, time_s: float) -> Job:
+        grant, heed_stops = leave
+        heed_stops()
         number = self._start(line, grant, places)
         try:
             yield from self._await_end(line, number, time_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from drivers.pace import next_poll_s
 
@@ -27,6 +28,11 @@ class Timetable:
     def latest_s(self) -> float:
         """When the programme must have ended; later by as long as it was on hold."""
         return self._latest_s
+
+    @property
+    def latest_utc(self) -> str:
+        """The same for people, to the minute."""
+        return datetime.fromtimestamp(self._latest_s, UTC).isoformat(timespec="minutes")
 
     @property
     def on_hold(self) -> bool:

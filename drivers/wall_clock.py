@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
 
+log = logging.getLogger(__name__)
+
 
 class DueCallback:
     """A callback that is due at a lab time."""
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, callback: Callable[[], None], name: str) -> None:
         self.callback = callback
+        self.name = name
         self.cancelled = False
 
     def cancel(self) -> None:
         self.cancelled = True
+
+    def call(self) -> None:
+        try:
+            self.callback()
+        except Exception:  # a defect of one callback must not keep all later ones from being called
+            log.exception("the timer %s failed", self.name)
 
 
 class WallTask:
@@ -102,7 +112,7 @@ class ScaledClock:
         return WallEvent(self)
 
     def call_at(self, t_s: float, callback: Callable[[], None], name: str) -> DueCallback:
-        entry = DueCallback(callback)
+        entry = DueCallback(callback, name)
         with self._changed:
             self._arrivals += 1
             heapq.heappush(self._due, (t_s, self._arrivals, entry))
@@ -136,7 +146,7 @@ class ScaledClock:
                     return
                 entry = heapq.heappop(self._due)[2]
             if not entry.cancelled:
-                entry.callback()
+                entry.call()
 
 
 class RealClock(ScaledClock):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock, RealClock
-from lab.config.lab_file import LabConfig
+from lab.config.lab_file import DIFFRACTOMETER_DRIVERS, SAFETY_DRIVER, LabConfig
 from lab.errors import UsageError
 from lab.safety.alarms.notify_routes import Route
 from lab.safety.interlocks.expressions import Value
@@ -76,11 +76,11 @@ def supervisor_of(
     """Have a supervisor watch a lab; gives what it says of itself.
 
     Raises:
-        UsageError: Where it does not come up, or one runs by other rules.
+        UsageError: Where it does not come up, or one runs by other rules, on other modules or at another pace.
     """
     facts = running_supervisor(config.name)
+    told = config_of(config, http=http or HttpPlace(), users=users, routes=routes)
     if facts is None:
-        told = config_of(config, http=http or HttpPlace(), users=users, routes=routes)
         process = start_supervisor(told, runtime)
         resources.callback(_end, process)
         facts = running_supervisor(config.name)
@@ -90,6 +90,12 @@ def supervisor_of(
         raise UsageError(
             f"the safety supervisor of lab {config.name} (process {facts['pid']}) runs by other rules than "
             f"{config.interlocks_path}: end it, and start it again with athanor safety"
+        )
+    if facts.get("digest") != told["digest"]:
+        raise UsageError(
+            f"the safety supervisor of lab {config.name} (process {facts['pid']}) watches other modules, or at another "
+            f"pace, than {config.path} and what serves it now say: end the old one, and start it again with athanor "
+            "safety"
         )
     return facts
 
@@ -123,12 +129,15 @@ class Supervised:
         Raises:
             UsageError: Where something else has tripped: that is for a person to look at first.
         """
-        causes = [latch["cause"] for latch in self.snapshot().get("tripped", ())]
+        latches = self.snapshot().get("tripped", ())
+        causes = [latch["cause"] for latch in latches]
         others = [cause for cause in causes if cause != BOOT]
         if others:
             raise UsageError(f"{', '.join(others)} has tripped and was not reset: find out why, then `athanor reset`")
         if causes:
-            answered = self.request({"do": "reset", "actor": actor})
+            # A STOP that comes between is a person's, and stays.
+            seen = [[latch["cause"], latch["at_s"]] for latch in latches]
+            answered = self.request({"do": "reset", "actor": actor, "seen": seen})
             if not answered["ok"]:
                 raise UsageError(f"the lab cannot be started: {'; '.join(answered['reasons'])}")
 
@@ -140,8 +149,12 @@ class Supervised:
 
 
 def stoppable(config: LabConfig) -> tuple[str, ...]:
-    """The devices that a STOP stops through the lab service; the contactors are the supervisor's."""
-    return tuple(name for name in config.devices if name not in config.safety_modules)
+    """The devices that a STOP stops through the lab service.
+
+    The contactors are the supervisor's, and a diffractometer has no stop: it ends its scan behind its own shutter.
+    """
+    without = (SAFETY_DRIVER, *DIFFRACTOMETER_DRIVERS)
+    return tuple(name for name, device in config.devices.items() if device.driver not in without)
 
 
 def _end(process: subprocess.Popen[Any]) -> None:

@@ -63,6 +63,7 @@ from lab.simulator import Serving
 
 if TYPE_CHECKING:
     from lab.console.parts import Parts
+    from lab.safety.supervisor.config import HttpPlace
 
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
 
@@ -101,6 +102,8 @@ class Choices:
     """Replace every address by its simulator, whatever the lab file says."""
     actor: str = "operator"
     """Who starts the lab."""
+    http: HttpPlace | None = None
+    """Where a supervisor that is started serves STOP over HTTP; None: on any port of the loopback."""
 
 
 @dataclass
@@ -210,7 +213,7 @@ def _stopper(device: Any, by: str) -> Callable[[], None]:
     def stop() -> None:
         verb = next((verb for verb in STOPPING if verb in device.verbs), None)
         if verb is None:
-            return
+            raise DriverError(f"{device.name} has no verb that stops it: go and see")
         with acting_as(by):
             status = device.set(verb)
         over = threading.Event()
@@ -387,7 +390,9 @@ class _Opening:
         if runtime is not None and not isinstance(clock, JumpClock):
             notify = self._config.file.notify
             routes = () if notify is None else notify.all
-            supervisor_of(self._config, rules, runtime, self._resources, users=users.path, routes=routes)
+            supervisor_of(
+                self._config, rules, runtime, self._resources, users=users.path, http=self._choices.http, routes=routes
+            )
             return Supervised(self._config, rules, runtime, late.on_stop, values=late.values, running=late.running)
         core = SafetyCore(
             rules,

@@ -128,7 +128,8 @@ def judge_loss(
             left_on += 1
             continue
         off_s = edges[-1].monotonic_s - signal_s
-        late_s.append(off_s - lost_s - declared_s[output])
+        # What is declared counts from the last sign of life; nobody can notice before the service counts as lost.
+        late_s.append(off_s - max(lost_s, declared_s[output]))
         early += off_s < declared_s[output] - TWO_SCANS_S
     if not late_s and not left_on:
         return None

@@ -283,7 +283,7 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 def take_back(folder: Path) -> None:
     """Remove what a run that never started has left behind, and nothing that somebody else put there."""
-    for name in ("journal.jsonl", "transcript.jsonl", "log.txt"):
+    for name in ("journal.jsonl", "transcript.jsonl", "audit.jsonl", "audit.heads", "alarms.jsonl", "log.txt"):
         (folder / name).unlink(missing_ok=True)
     for path in (folder / "recipes", folder / "raw", folder / "fits", folder):
         with suppress(OSError):  # not empty: then it is not ours to remove

@@ -54,6 +54,7 @@ def run_safety(
         from lab.safety.supervisor.process import command_of, running_supervisor, write_config
 
         lab = load_lab(lab_path or packaged_lab())
+        routes = routes or (() if lab.file.notify is None else lab.file.notify.all)
         config = config_of(lab, http=_place(http, cert, key), users=users, routes=routes)
         other = running_supervisor(lab.name)
         if other is not None:

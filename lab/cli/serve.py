@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.config.lab_file import LabConfig
     from lab.console.listen import Listen
     from lab.safety.people.users import UserStore
+    from lab.safety.supervisor.config import HttpPlace
 
 FIRST_USER = "admin"
 """Who adds everybody else."""
@@ -63,7 +64,9 @@ def serve_lab(
         folder = _folder(data, config)
         with ExitStack() as stack:
             try:
-                opened, runtime = stack.enter_context(open_service(config, folder, Choices(clock=clock or "real")))
+                opened, runtime = stack.enter_context(
+                    open_service(config, folder, Choices(clock=clock or "real", http=_stop_place(listen)))
+                )
                 serving = stack.enter_context(served(opened.parts, runtime, opened.users, listen))
             except BaseException:
                 stack.callback(take_back, folder)
@@ -149,6 +152,13 @@ def _listen(
     )
     listen.check()
     return listen
+
+
+def _stop_place(listen: Listen) -> HttpPlace | None:
+    """Where the supervisor serves STOP: where the console is, with the same certificate, but on its own port."""
+    from lab.safety.supervisor.config import HttpPlace
+
+    return HttpPlace(listen.host, 0, listen.tls_cert, listen.tls_key) if listen.tls else None
 
 
 def _folder(data: Path | None, config: LabConfig) -> Path:

@@ -244,10 +244,9 @@ def named_in(msg: Msg) -> frozenset[str]:
 
 
 def makes_safer(msg: Msg) -> bool:
-    """Whether a message stops something, or closes a door.
+    """Whether a message stops something; closing a door moves an arm, and waits like any motion.
 
     >>> makes_safer(Msg("set", None, "open-contactor")), makes_safer(Msg("set", None, "run-program", steps=()))
     (True, False)
     """
-    verb = msg.args[0] if msg.args else None
-    return verb in SAFER or (verb == "door" and not msg.kwargs.get("open", True))
+    return bool(msg.args) and msg.args[0] in SAFER

@@ -212,3 +212,31 @@ def test_a_scaled_clock_has_tasks_events_and_timeouts() -> None:
 
 def test_a_real_clock_tells_the_time() -> None:
     assert RealClock().speed == 1.0
+
+
+def break_down() -> None:
+    raise RuntimeError("a defect")
+
+
+def test_timers_of_a_scaled_clock_ring_after_one_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ScaledClock(1000.0)
+    rung, rung_later = threading.Event(), threading.Event()
+    clock.call_at(clock.now() + 1, break_down, "broken")
+    clock.call_at(clock.now() + 2, rung.set, "bell")
+    assert rung.wait(2.0)
+    clock.call_at(clock.now() + 1, rung_later.set, "bell")
+    assert rung_later.wait(2.0)
+    assert "the timer broken failed" in caplog.text
+    assert "a defect" in caplog.text
+
+
+def test_a_callback_that_fails_ends_nobodys_wait_in_a_jump_clock(
+    clock: JumpClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = clock.event()
+    clock.call_at(clock.now() + 1, break_down, "broken")
+    clock.call_at(clock.now() + 2, event.set, "bell")
+    assert event.wait(clock.now() + 100)
+    assert clock.now() == JUMP_EPOCH_S + 2
+    assert "a callback of the clock failed" in caplog.text
+    assert "a defect" in caplog.text

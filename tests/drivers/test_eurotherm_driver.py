@@ -548,3 +548,50 @@ def test_a_firing_after_one_that_was_ended_by_hand_is_a_new_one(
     assert end_of(clock, first) is not None
     controller.registers[1] = 20
     assert end_of(clock, furnace.set("run-program", steps=FIRING)) is None
+
+
+ASKED: tuple[tuple[str, dict[str, object]], ...] = (
+    ("run-program", {"steps": FIRING}),
+    ("set-setpoint", {"degc": 400.0}),
+    ("hold-program", {}),
+    ("continue-program", {}),
+)
+
+
+@pytest.mark.parametrize(("verb", "arguments"), ASKED)
+def test_what_waited_for_a_lost_reply_while_the_furnace_was_reset_writes_nothing(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, verb: str, arguments: dict[str, object]
+) -> None:
+    furnace.link._port.client.comm_params.timeout_connect = 0.005
+    furnace.link._port.quiet_s = 0.0
+    controller.mute = True
+    older = furnace.set(verb, **arguments)
+    clock.sleep_until(clock.now() + 0.5)
+    controller.mute = False
+    assert end_of(clock, furnace.set("reset-program"), within_s=0.1) is None
+    written = list(controller.writes)
+    error = end_of(clock, older)
+    assert isinstance(error, ActionFailedError)
+    assert str(error) == f"furnace-1: {verb} was given up, because it was reset after that was asked for"
+    assert controller.writes == written
+    assert (controller.registers[2], controller.registers[23]) == (0, 0)
+
+
+@pytest.mark.parametrize(("verb", "arguments"), ASKED)
+def test_what_is_still_queued_when_the_furnace_is_reset_writes_nothing(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, verb: str, arguments: dict[str, object]
+) -> None:
+    older = furnace.set(verb, **arguments)
+    reset = furnace.set("reset-program")
+    assert "was given up, because it was reset" in str(end_of(clock, older))
+    assert end_of(clock, reset) is None
+    assert controller.written(23) == [[0]]
+    assert controller.written(2) == [[0]]
+
+
+def test_what_is_asked_for_after_a_reset_is_done(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    furnace.set("reset-program")
+    assert end_of(clock, furnace.set("set-setpoint", degc=400.0)) is None
+    assert controller.written(2) == [[0], [400]]

@@ -333,6 +333,24 @@ def test_a_dosing_that_was_stopped_while_it_was_prepared_does_not_begin(
     dosing = doser.set("dose", **DOSE)
     clock.sleep_until(clock.now() + 10)
     doser.set("stop-dosing")
-    assert "was stopped before any powder fell" in str(end_of(clock, dosing))
+    said = "doser-1: dose was given up, because it was stopped after that was asked for"
+    assert str(end_of(clock, dosing)) == said
     assert "QRA 61 1" not in balance.lines
     assert end_of(clock, doser.set("dose", **DOSE)) is None
+
+
+def test_a_dosing_that_is_still_queued_at_a_stop_sets_nothing_up(
+    doser: QuantosDoser, balance: Balance, clock: JumpClock
+) -> None:
+    dosing = doser.set("dose", **DOSE)
+    doser.stop()
+    assert "dose was given up, because it was stopped" in str(end_of(clock, dosing))
+    assert not {"QRD 1 1 5 592.00", "T", "QRA 61 1"} & set(balance.lines)
+    assert end_of(clock, doser.set("dose", **DOSE)) is None
+
+
+def test_a_queued_dosing_goes_on_after_success(doser: QuantosDoser, balance: Balance, clock: JumpClock) -> None:
+    dosing = doser.set("dose", **DOSE)
+    doser.stop(success=True)
+    assert end_of(clock, dosing) is None
+    assert balance.lines.count("QRA 61 1") == 1

@@ -234,3 +234,25 @@ def test_after_a_job_that_was_stopped_nobody_knows_where_the_arm_is(
     assert gate.asked[-1].describe() == "stop"
     assert isinstance(end_of(clock, status), ActionFailedError)
     assert mover.inside.get() == "unknown"
+
+
+@pytest.mark.parametrize("stop", [TextMover.stop, TextMover.halt])
+def test_a_move_that_is_still_queued_at_a_stop_does_not_begin(
+    mover: TextMover, robot: Robot, clock: JumpClock, stop: Callable[[TextMover], object]
+) -> None:
+    cleaning = mover.set("clean", position="vials/1")
+    stop(mover)
+    error = end_of(clock, cleaning)
+    assert isinstance(error, ActionFailedError)
+    assert str(error) == "mover-1: clean was given up, because it was stopped after that was asked for"
+    assert "CLEAN vials/1" not in robot.lines
+    assert mover.inside.get() == ""
+    robot.takes_s, robot.ends = 30.0, "DONE"
+    assert end_of(clock, mover.set("clean", position="vials/1")) is None
+
+
+def test_a_queued_move_goes_on_after_success(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    cleaning = mover.set("clean", position="vials/1")
+    mover.stop(success=True)
+    assert end_of(clock, cleaning) is None
+    assert robot.lines.count("CLEAN vials/1") == 1

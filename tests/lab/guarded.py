@@ -53,6 +53,9 @@ RULES = Interlocks(
     sha256="5afe" * 16,
 )
 
+SHELL = 7
+"""The process that asks, unless a test says otherwise; also the lab service's."""
+
 
 class MemoryModule:
     """The registers of a safety module, with a contactor that can be welded and a wire that can break."""
@@ -244,14 +247,16 @@ class Guard:
 
     def ready(self) -> None:
         """Have everything be closable: the lab service there, nothing tripped."""
-        self.lab.hello(self.service, 1, ())
+        self.lab.hello(self.service, SHELL, ())
         self.scan(2)
         assert self.ask("reset", actor="ada") == {"ok": True, "reasons": [], "id": 1}
         self.scan()
 
     def ask(self, do: str, **fields: object) -> dict[str, Any]:
-        """Ask as a person at a shell would."""
-        answered = self.requests.answer(FakePeer(pid=7), {"id": 1, "do": do, **fields})
+        """Ask as the process of the lab service would, or as the one whose `pid` is given."""
+        pid = fields.pop("pid", SHELL)
+        assert isinstance(pid, int)
+        answered = self.requests.answer(FakePeer(pid=pid), {"id": 1, "do": do, **fields})
         assert answered is not None
         return answered
 

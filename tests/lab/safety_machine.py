@@ -180,6 +180,8 @@ class SafetyMachine(RuleBasedStateMachine):
             return True
         owner = next((f for f, module in MODULE.items() if module == command.device), command.device)
         touched = self.touched(command)
+        if any(cause.startswith("STOP by ") for cause in self.plant.latched):
+            return False
         if lease is None or self.writer(owner) != lease:
             return False
         if any(self.writer(device) not in (None, lease) for device in touched):

@@ -20,7 +20,12 @@ const elements = { link: {}, state: {} };
 let now = 1e6;
 Date.now = () => now;
 const listeners = {};
-globalThis.document = { getElementById: (id) => (LOGGED_IN ? elements[id] : null) };
+let pressed;
+const stop = { form: { requestSubmit: () => (elements.stopped = true) } };
+globalThis.document = {
+  getElementById: (id) => (id === "stop" ? stop : LOGGED_IN ? elements[id] : null),
+  addEventListener: (kind, listener) => (pressed = listener),
+};
 globalThis.EventSource = class {
   constructor(url) { elements.url = url; }
   addEventListener(kind, listener) { listeners[kind] = listener; }
@@ -29,7 +34,8 @@ let look;
 globalThis.setInterval = (work) => (look = work);
 await import("./console.mjs");
 for (const [kind, data, after] of EVENTS) {
-  if (kind === "silence") { now += after; look(); }
+  if (kind === "key") pressed({ ...data, preventDefault: () => {} });
+  else if (kind === "silence") { now += after; look(); }
   else listeners[kind]({ data: JSON.stringify(data) });
 }
 console.log(JSON.stringify(elements));
@@ -72,3 +78,11 @@ def test_old_state_is_marked_and_a_beat_is_a_sign_of_life(tmp_path: Path) -> Non
 
 def test_where_nobody_is_logged_in_the_script_asks_for_nothing(tmp_path: Path) -> None:
     assert "url" not in shown(tmp_path, [], logged_in=False)
+
+
+@pytest.mark.parametrize("logged_in", [True, False])
+def test_a_key_stops_everything_from_every_page(tmp_path: Path, logged_in: bool) -> None:
+    stop = {"ctrlKey": True, "shiftKey": True, "code": "Period", "key": ":"}
+    assert shown(tmp_path, [("key", stop, 0)], logged_in=logged_in).get("stopped")
+    for other in ({**stop, "ctrlKey": False}, {**stop, "code": "KeyA"}):
+        assert "stopped" not in shown(tmp_path, [("key", other, 0)], logged_in=logged_in)

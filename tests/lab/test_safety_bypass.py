@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict
 
 import pytest
@@ -226,3 +227,34 @@ def test_whatever_people_do_nothing_is_bypassed_longer_or_more_than_allowed(step
                 assert bypass.expires_s is not None
                 assert now.s < bypass.expires_s <= now.s + LONGEST_TRIP_S
         assert len({bypass.target for bypass in book.list()}) == len(book.list())
+
+
+def test_two_who_approve_at_once_are_one_after_the_other(book: BypassBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    bypass = ask(book)
+    inside, go_on = threading.Event(), threading.Event()
+    given: list[str] = []
+    get = book._get
+
+    def slow(bypass_id: str) -> Bypass:
+        found = get(bypass_id)
+        inside.set()
+        assert go_on.wait(5.0)
+        return found
+
+    def approve(who: str) -> None:
+        try:
+            book.approve(bypass.id, who)
+        except BypassError:
+            return
+        given.append(who)
+
+    monkeypatch.setattr(book, "_get", slow)
+    first, second = (threading.Thread(target=approve, args=(who,)) for who in ("ben", "cleo"))
+    first.start()
+    assert inside.wait(5.0)
+    second.start()
+    second.join(0.02)
+    go_on.set()
+    first.join()
+    second.join()
+    assert given == ["ben"]

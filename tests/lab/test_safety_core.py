@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.language import parse_expression
 from lab.safety.interlocks.rules import Interlocks, Output, Rule, Signal
 from lab.safety.judging.bypass import BypassBook, BypassError
-from lab.safety.judging.core import SafetyCore
+from lab.safety.judging.core import KEEP_AGAIN_S, UNREADABLE, SafetyCore
 from lab.safety.judging.desk import answer
 from lab.safety.judging.scan import BOOT, ActionKind, Readings
 
@@ -120,10 +121,70 @@ def test_a_trip_survives_a_restart_as_the_first_cause(desk: Desk) -> None:
     assert desk.causes == [BOOT]
 
 
-def test_latches_that_cannot_be_read_leave_a_boot_tripped(desk: Desk) -> None:
-    (desk.folder / "latches.json").write_text("{", encoding="utf-8")
+@pytest.mark.parametrize("text", ["", "{", "{}", "[5]", '[{"cause": "OVER"}]'])
+def test_latches_that_cannot_be_read_are_a_latch_that_a_person_must_reset(desk: Desk, text: str) -> None:
+    (desk.folder / "latches.json").write_text(text, encoding="utf-8")
     desk.boot()
+    assert desk.causes == [UNREADABLE, BOOT]
+    assert desk.core.state.tripped[0].targets == ("heater",)
+    desk.scan()
+    assert f"trip:{UNREADABLE}" in desk.shown()
+    desk.boot()
+    assert desk.causes == [UNREADABLE, BOOT], "a second start forgets it as little as the first"
+    desk.ready()
+    assert desk.causes == []
+
+
+def test_a_lab_that_never_kept_latches_has_only_its_start_up(desk: Desk) -> None:
     assert desk.causes == [BOOT]
+
+
+def test_latches_that_could_not_be_written_make_the_next_start_wait_for_a_person(desk: Desk) -> None:
+    desk.ready()
+    (desk.folder / "latches.new").mkdir()
+    desk.scan(over=1200.0)
+    assert "latches" in desk.shown()
+    desk.boot()
+    assert desk.causes == [UNREADABLE, BOOT]
+
+
+def test_latches_are_written_again_until_they_are_kept(desk: Desk) -> None:
+    desk.ready()
+    (desk.folder / "latches.new").mkdir()
+    desk.scan(over=1200.0)
+    (desk.folder / "latches.new").rmdir()
+    desk.scan()
+    assert "latches" in desk.shown(), "not ten times a second"
+    desk.now_s += KEEP_AGAIN_S
+    desk.scan()
+    assert "latches" not in desk.shown()
+    desk.boot()
+    assert desk.causes == ["OVER", BOOT]
+
+
+def test_two_threads_that_keep_latches_wait_for_each_other_and_the_newest_stays(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ready()
+    writing, go_on = threading.Event(), threading.Event()
+
+    def slow(_: int) -> None:
+        writing.set()
+        assert go_on.wait(5.0)
+
+    monkeypatch.setattr("lab.safety.judging.core.os.fsync", slow)
+    first = threading.Thread(target=desk.core._keep)
+    first.start()
+    assert writing.wait(5.0)
+    desk.core.stop("ana")
+    second = threading.Thread(target=desk.core._keep)
+    second.start()
+    go_on.set()
+    first.join()
+    second.join()
+    kept = json.loads((desk.folder / "latches.json").read_text(encoding="utf-8"))
+    assert [latch["cause"] for latch in kept] == ["STOP by ana"]
+    assert "latches" not in desk.shown()
 
 
 def test_a_trip_is_an_alarm_with_what_to_do_until_its_reset(desk: Desk) -> None:
@@ -327,3 +388,18 @@ def test_a_bypass_needs_an_approver_who_proves_to_be_one(desk: Desk) -> None:
     refusal = desk.ask(do="approve", bypass=asked["bypass"], user="bo", secret="guess")
     assert refusal["reasons"][0].startswith("bo is no safety officer")
     assert desk.core.bypasses.active() == frozenset()
+
+
+def test_a_reset_clears_only_what_was_seen_and_says_so(desk: Desk) -> None:
+    desk.scan()
+    (boot,) = desk.core.state.tripped
+    desk.core.stop("bo")
+    assert desk.ask(do="reset", actor="ana", seen=[[boot.cause, boot.at_s]])["reasons"] == [
+        "STOP by bo came after the reset was asked for: look at it, then reset again"
+    ]
+    assert desk.causes == ["STOP by bo"]
+    stop = desk.core.state.tripped[0]
+    assert not desk.ask(do="reset", actor="ana", seen=[[stop.cause, stop.at_s - 1.0]])["ok"], (
+        "an older one of that name"
+    )
+    assert desk.ask(do="reset", actor="ana", seen=[[stop.cause, stop.at_s]])["ok"]

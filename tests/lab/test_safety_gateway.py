@@ -61,6 +61,7 @@ OUTPUTS = {
 }
 NEVER = (parse_expression("f1.heater and not f1.door", UNITS),)
 OPEN = Command("mover-1", "door-open", subject="furnace-1.door")
+SHUT = Command("mover-1", "door-close", subject="furnace-1.door")
 HEAT = Command("furnace-1", "run-program", 950.0, "degC")
 CLOSE = Command("safety-1", "close-contactor")
 LIMITS = {
@@ -246,8 +247,8 @@ def test_what_makes_things_safer_is_granted_to_nobody_while_tripped_and_blind(la
 
 
 def test_stopping_is_among_what_makes_things_safer() -> None:
-    assert {"stop", "stop-dosing", "reset-program", "open-contactor", "door-close"} <= SAFER
-    assert not SAFER & (HAZARDOUS | {"door-open", "dose", "move", "hold-program"})
+    assert {"stop", "stop-dosing", "reset-program", "open-contactor"} <= SAFER
+    assert not SAFER & (HAZARDOUS | {"door-open", "door-close", "dose", "move", "hold-program"})
 
 
 def test_a_stop_is_granted_before_anything_is_written(lab: Lab) -> None:
@@ -286,8 +287,8 @@ def test_heating_is_denied_while_tripped_and_names_every_cause(command: Command)
     lab.watch.trip("F1-OVER", "f1.heater")
     lab.watch.trip("STOP by ana")
     assert lab.ask(command) == (
+        "STOP by ana has tripped and was not reset: reset first: athanor reset",
         "F1-OVER has tripped and was not reset: check thermocouple and contactor",
-        "STOP by ana has tripped and was not reset",
     )
     lab.watch.latched.clear()
     assert lab.ask(command) == ()
@@ -319,6 +320,40 @@ def test_what_does_not_heat_goes_on_while_tripped(lab: Lab) -> None:
     assert lab.ask(Command("mover-1", "move", "mill-1/1", subject="vials/1")) == ()
     assert lab.ask(OPEN) == ()
     assert lab.ask(Command("furnace-1", "hold-program")) == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Command("mover-1", "move", "mill-1/1", subject="vials/1"),
+        OPEN,
+        SHUT,
+        Command("furnace-1", "hold-program"),
+        Command("doser-1", "dose", 100.0, "mg"),
+        Command("xrd-1", "measure"),
+    ],
+)
+def test_after_a_stop_nothing_moves_until_it_is_reset(lab: Lab, command: Command) -> None:
+    lab.watch.trip("STOP by ana", "f2.heater")
+    assert lab.ask(command) == ("STOP by ana has tripped and was not reset: reset first: athanor reset",)
+    assert lab.ask(Command("mover-1", "stop")) == ()
+    lab.watch.latched.clear()
+    assert lab.ask(command) == ()
+
+
+def test_a_watchdog_is_armed_again_before_a_stop_is_reset(lab: Lab) -> None:
+    lab.watch.trip("STOP by ana")
+    assert lab.ask(Command("safety-1", "rearm"), actor="ana", lease=None) == ()
+
+
+def test_closing_a_door_needs_a_lease_and_waits_for_hands_and_holds_like_any_motion(lab: Lab) -> None:
+    assert lab.ask(SHUT) == ()
+    assert lab.ask(SHUT, actor="nobody", lease=None) != ()
+    lab.leases.lock_out("furnace-1", "eve", "changing the element")
+    assert "furnace-1 is locked out by eve" in lab.ask(SHUT)[0]
+    lab.leases.remove("furnace-1", "eve")
+    lab.watch.waiting = frozenset({"furnace-1"})
+    assert "recipes on furnace-1 wait" in lab.ask(SHUT)[0]
 
 
 def test_a_contactor_that_an_interlock_holds_open_is_not_closed() -> None:

@@ -217,7 +217,6 @@ def test_a_contactor_is_guarded_by_a_permissive_an_interlock_or_a_trip(tmp_path:
         "f1.door and f2.over < 60 degC",
         "f1.door",
         "1oo2(f1.over < 60 degC, f1.door)",
-        "f1.over < 60 degC or rise(f1.over, 60 s) < 0 K",
         "f1.reading < 60 degC",
     ],
 )
@@ -264,6 +263,12 @@ def test_a_trip_uses_only_what_the_supervisor_reads_itself(tmp_path: Path, when:
     assert line == line_of("id: X")
     assert re.match(r"X: trips on f1\.(robot|reading) of the lab service, and a trip uses only what the super", message)
     assert message.endswith("make it an interlock")
+
+
+def test_a_permissive_may_not_ask_for_what_takes_time_to_see(tmp_path: Path) -> None:
+    when = "f1.over < 50 degC and rise(f1.over, 10 min) < 1 K"
+    found = faults(tmp_path, X, f"kind: permissive, for: furnace-1.heat, when: '{when}', guidance: wait")
+    assert [message for _, message in found if message.startswith("X: asks for a rise")]
 
 
 @pytest.mark.parametrize(

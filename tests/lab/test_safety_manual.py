@@ -11,6 +11,7 @@ import pytest
 from drivers.clock import JumpClock
 from drivers.gate import Command, DriverError, authorize, requester
 from drivers.status import ActionStatus
+from lab.records.journal import JournalError
 from lab.safety.commands.gateway import Gateway, Limits
 from lab.safety.commands.holds import CAMPAIGN, MANUAL, Holds
 from lab.safety.commands.leases import LeaseBook, LeaseError, Mode
@@ -547,6 +548,60 @@ def test_nothing_is_resumed_while_somebody_drives_or_has_their_hands_in_it(lab: 
     assert lab.holds.why({"furnace-1"}) is not None
 
 
+def heated(lab: Lab) -> str:
+    """Gives the lease of ana, who keeps a furnace at 400 degC by hand."""
+    lease = lab.take()
+    lab.manual.execute(lab.manual.arm(lease, "furnace-1", "set-setpoint", "400 degC").token, "ana")
+    return lease
+
+
+@pytest.mark.parametrize("by", ["giving back", "falling silent"])
+def test_a_furnace_that_was_left_hot_is_not_resumed_and_cools_all_the_same(by: str) -> None:
+    lab = Lab({"furnace-1": OnLeaseLoss(600.0)})
+    lease = heated(lab)
+    if by == "giving back":
+        lab.manual.release(lease)
+    else:
+        lab.lapse()
+    with pytest.raises(ManualError, match="kept at a setpoint by no recipe, and stays on its way to its safe state"):
+        lab.manual.resume("furnace-1", "bob")
+    assert lab.holds.why({"furnace-1"}) is not None
+    lab.clock.advance(601.0)
+    assert lab.furnace.commands() == ["set-setpoint 400 degC", "reset-program"]
+    assert lab.safety.commands() == ["open-contactor"]
+    lab.manual.resume("furnace-1", "bob")
+    assert lab.holds.all() == {}
+
+
+def test_a_furnace_that_could_not_be_made_safe_is_not_resumed(lab: Lab) -> None:
+    lease = heated(lab)
+    lab.furnace.fails["reset-program"] = DriverError("furnace-1: nobody answers")
+    lab.manual.release(lease)
+    with pytest.raises(ManualError, match="take it"):
+        lab.manual.resume("furnace-1", "bob")
+
+
+def test_a_furnace_whose_programme_has_ended_is_resumed_after_a_hold(lab: Lab) -> None:
+    lab.furnace.program_status.value, lab.furnace.setpoint_degc.value = "end", 25.0
+    lab.manual.hold("furnace-1", "ana")
+    lab.manual.resume("furnace-1", "ana")
+    assert lab.holds.all() == {}
+
+
+@pytest.mark.parametrize("key", ["furnace-1", CAMPAIGN])
+def test_nothing_is_resumed_before_a_stop_was_reset(lab: Lab, key: str) -> None:
+    lab.furnace.program_status.value = "hold"
+    lab.manual.hold(key, "ana")
+    lab.watch.trip("STOP by eve")
+    with pytest.raises(ManualError, match="STOP by eve was not reset: reset first: athanor reset"):
+        lab.manual.resume(key, "ana")
+    assert lab.holds.why({key}) == "held by ana"
+    assert lab.furnace.told == []
+    lab.watch.latched.clear()
+    lab.manual.resume(key, "ana")
+    assert lab.holds.all() == {}
+
+
 def test_a_sample_and_the_campaign_are_held_and_resumed_by_name(lab: Lab) -> None:
     lab.manual.hold("sample-001", "ana", "looks odd")
     lab.manual.hold(CAMPAIGN, "bob")
@@ -635,6 +690,66 @@ def test_a_device_that_does_not_stop_raises_an_alarm(lab: Lab) -> None:
     texts = [message["text"] for message in lab.watch.asked]
     assert "furnace-1 was not made safe after ana left it: furnace-1: nobody answers" in texts
     assert lab.safety.commands() == ["open-contactor"]
+
+
+def full(kind: str, /, **fields: object) -> None:
+    raise JournalError("journal.jsonl: disk full")
+
+
+def test_a_full_disk_keeps_no_lapsed_device_from_its_safe_state(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    heated(lab)
+    lab.manual.take("mover-1", "bob")
+    monkeypatch.setattr(lab.log, "write", full)
+    lab.lapse()
+    assert lab.furnace.commands()[-1] == "reset-program"
+    assert lab.safety.commands() == ["open-contactor"]
+    assert lab.mover.commands() == ["stop"]
+    assert {message["key"] for message in lab.watch.asked} == {"manual:furnace-1", "manual:mover-1"}
+    assert "manual-lapsed mover-1: journal.jsonl: disk full" in lab.gateway.unlogged
+
+
+def test_a_device_that_cannot_be_left_keeps_no_other_one_from_its_safe_state(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave = lab.manual._unattended.leave
+
+    def failing(device: str, holder: str) -> str:
+        if device == "furnace-1":
+            raise DriverError("furnace-1: nobody answers")
+        return leave(device, holder)
+
+    monkeypatch.setattr(lab.manual._unattended, "leave", failing)
+    lab.take()
+    lab.manual.take("mover-1", "bob")
+    lab.lapse()
+    assert lab.mover.commands() == ["stop"]
+    texts = [message["text"] for message in lab.watch.asked]
+    assert "furnace-1 was not made safe after ana left it: furnace-1: nobody answers" in texts
+
+
+def test_a_full_disk_keeps_no_furnace_hot_that_is_given_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = heated(lab)
+    monkeypatch.setattr(lab.log, "write", full)
+    assert lab.manual.release(lease) == ("furnace-1 goes to its safe state",)
+    assert lab.furnace.commands()[-1] == "reset-program"
+    assert lab.safety.commands() == ["open-contactor"]
+    assert "manual-released furnace-1: journal.jsonl: disk full" in lab.gateway.unlogged
+
+
+def test_the_look_for_lapsed_leases_survives_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+
+    def look() -> None:
+        looks.append(None)
+        if len(looks) == 2:
+            lab.manual._closing.set()
+        raise JournalError("disk full")
+
+    monkeypatch.setattr("lab.safety.commands.manual.TICK_S", 0.0)
+    monkeypatch.setattr(lab.manual, "look_for_lapsed", look)
+    lab.manual._watch_leases()
+    assert len(looks) == 2
+    assert lab.gateway.unlogged == ["leases that lapsed: disk full"] * 2
 
 
 def test_a_shared_contactor_is_left_to_the_other_furnace(lab: Lab) -> None:

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.language import parse_expression
-from lab.safety.interlocks.rules import Interlocks, Output, Rule, Signal
+from lab.safety.interlocks.rules import NEVER_AFTER_S, Interlocks, Output, Rule, Signal
 from lab.safety.judging.scan import (
     BOOT,
-    NEVER_AFTER_S,
     Action,
     ActionKind,
     Latch,
@@ -305,9 +304,22 @@ def test_a_rise_over_less_than_its_window_is_the_change_since_it_was_first_seen(
     assert rise_of([(1.0, 30.0), (2.0, 32.0)]) == pytest.approx(7.0)
 
 
-def test_a_signal_that_was_unknown_forgets_its_past() -> None:
-    assert rise_of([(1.0, 30.0), (2.0, None), (3.0, 90.0)]) == pytest.approx(0.0)
+def test_a_drop_out_hides_no_rise() -> None:
+    points: list[tuple[float, Value]] = [(0.5 * i, None if i % 40 == 0 else 25.0 + i) for i in range(1, 200)]
+    rise = rise_of(points)
+    assert rise == pytest.approx(120.0, abs=3.0)
+
+
+def test_a_rise_is_unknown_while_its_signal_is() -> None:
     assert rise_of([(1.0, 30.0), (2.0, None)]) is None
+
+
+def test_what_was_read_long_before_a_gap_is_no_beginning_of_a_rise() -> None:
+    assert rise_of([(1.0, 30.0), (499.0, None), (500.0, 90.0)]) == pytest.approx(0.0)
+
+
+def test_scans_further_apart_than_the_window_hide_no_rise() -> None:
+    assert rise_of([(1.0, 30.0), (500.0, 90.0)]) == pytest.approx(60.0)
 
 
 def test_the_memory_of_a_rise_stays_small() -> None:

@@ -22,6 +22,7 @@ from tests.lab.guarded import F1, FakePeer, Guard
 
 pytestmark = pytest.mark.system
 
+Apart = tuple[SupervisorLink, list[str], dict[str, float]]
 GRANT = Granted(Command("safety-1", "close-contactor"), 0.0)
 
 
@@ -184,6 +185,94 @@ def test_a_stop_reaches_every_device_and_each_answers(lab: Lab, guard: Guard) ->
     assert stopped.done.wait(5.0)
     assert lab.stopped == ["ada"]
     assert stopped.devices == {"doser-1": None, "mover-1": "mover-1: busy"}
+
+
+def cut_off(lab: Lab, guard: Guard, server: Server) -> None:
+    """End the connection, with nobody to connect to."""
+    server.close()
+    guard.scanner.subscribers.remove(server.broadcast)
+    assert holds_within(lambda: guard.lab.look()[0] is False)
+
+
+def seen_anew(lab: Lab, guard: Guard) -> bool:
+    """Whether snapshots come again."""
+    scan = guard.scanner.snapshot["scan"]
+    return holds_within(lambda: lab.link.snapshot()["scan"] > scan + 3)
+
+
+def test_a_stop_while_the_link_was_down_is_acted_on_once_when_it_is_back(
+    lab: Lab, guard: Guard, server: Server, tmp_path: Path
+) -> None:
+    cut_off(lab, guard, server)
+    stopped = guard.stopper.stop("ada")
+    assert stopped.done.wait(5.0)
+    assert (stopped.lab, lab.stopped) == (False, [])
+    for _ in range(2):
+        again = Server(tmp_path / "safety.sock", guard.requests)
+        guard.scanner.subscribers.append(again.broadcast)
+        assert seen_anew(lab, guard)
+        assert holds_within(lambda: lab.stopped == ["ada"])
+        cut_off(lab, guard, again)
+
+
+def test_a_stop_that_was_passed_on_is_not_acted_on_again_after_a_gap(
+    lab: Lab, guard: Guard, server: Server, tmp_path: Path
+) -> None:
+    assert guard.stopper.stop("ada").done.wait(5.0)
+    cut_off(lab, guard, server)
+    again = Server(tmp_path / "safety.sock", guard.requests)
+    guard.scanner.subscribers.append(again.broadcast)
+    assert seen_anew(lab, guard)
+    assert lab.stopped == ["ada"]
+    again.close()
+
+
+@pytest.fixture
+def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Apart:
+    """A link without connection or threads, what it stopped, and its time."""
+    stopped: list[str] = []
+    now = {"s": 100.0}
+    link = SupervisorLink(tmp_path, "powder-1", lambda by: {})
+    monkeypatch.setattr(link, "_begin_stop", stopped.append)
+    monkeypatch.setattr("lab.safety.supervisor.supervised.time.monotonic", lambda: now["s"])
+    return link, stopped, now
+
+
+def latched(*stops: tuple[str, float]) -> dict[str, Any]:
+    return {"tripped": [{"cause": f"STOP by {by}", "at_s": at_s} for by, at_s in stops]}
+
+
+def test_a_latched_stop_whose_message_never_comes_is_acted_on_after_a_second(
+    link: Apart,
+) -> None:
+    it, stopped, now = link
+    it._take_in(latched())
+    it._take_in(latched(("ada", 1.0)))
+    assert stopped == [], "it is passed on a moment later"
+    now["s"] += 1.1
+    for _ in range(2):
+        it._take_in(latched(("ada", 1.0)))
+    assert stopped == ["ada"]
+    it._take_in(latched())
+    it._take_in(latched(("ada", 9.0)))
+    now["s"] += 1.1
+    it._take_in(latched(("ada", 9.0)))
+    assert stopped == ["ada", "ada"], "another latch is another STOP"
+
+
+@pytest.mark.parametrize("latch_first", [True, False])
+def test_a_stop_that_is_passed_on_is_acted_on_once_in_whichever_order_it_is_told(
+    link: Apart, latch_first: bool
+) -> None:
+    it, stopped, now = link
+    it._take_in(latched())
+    if latch_first:
+        it._take_in(latched(("ada", 1.0)))
+    it._told_to_stop("ada")
+    for _ in range(3):
+        it._take_in(latched(("ada", 1.0)))
+        now["s"] += 0.9
+    assert stopped == ["ada"]
 
 
 def test_a_bypass_keeps_its_id_through_the_socket(lab: Lab) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import UsageError
 from lab.safety.interlocks.compiled import to_json
-from lab.safety.supervisor.config import HttpPlace, check_http, clock_of, load_config
+from lab.safety.supervisor.config import HttpPlace, check_http, clock_of, digest_of, load_config
 from tests.lab.guarded import F1, RULES
 
 
@@ -89,3 +89,33 @@ def test_processes_share_a_scaled_clock() -> None:
     one, other = clock_of(facts), clock_of(facts)
     assert one.now() == pytest.approx(1600.0, abs=6.0)
     assert one.now() == pytest.approx(other.now(), abs=1.0)
+
+
+DIGESTED: dict[str, Any] = {
+    "modules": {"safety-1": {"address": "a", "watchdog_s": 1.0}},
+    "world": "simulated",
+    "clock": {"kind": "scaled", "speed": 60.0, "start_s": 1.0, "origin_s": 2.0},
+    "rules": {"sha256": "5afe"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"clock": {"kind": "scaled", "speed": 60, "start_s": 7.0, "origin_s": 9.0}}, True),
+        ({"http": {"port": 1}, "users": "x", "notify": [], "announce": "text"}, True),
+        ({"clock": {"kind": "scaled", "speed": 61.0}}, False),
+        ({"clock": {"kind": "real"}}, False),
+        ({"world": "real"}, False),
+        ({"rules": {"sha256": "other"}}, False),
+        ({"modules": {"safety-1": {"address": "b", "watchdog_s": 1.0}}}, False),
+        ({"modules": {"safety-1": {"address": "a", "watchdog_s": 2.0}}}, False),
+    ],
+)
+def test_the_digest_is_of_what_is_watched_and_how(changed: dict[str, Any], same: bool) -> None:
+    assert (digest_of({**DIGESTED, **changed}) == digest_of(DIGESTED)) is same
+
+
+def test_the_digest_arrives_where_there_is_one(tmp_path: Path) -> None:
+    assert load_config(config(tmp_path)).digest is None
+    assert load_config(config(tmp_path, digest="d1")).digest == "d1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from lab.safety.audit.chain import AuditError
 from lab.safety.judging.scan import BOOT
 from lab.safety.supervisor import outputs as supervisor_outputs
-from tests.lab.guarded import F1, F2, RUNNING, Guard, scanning
+from tests.lab.guarded import F1, F2, RUNNING, SHELL, Guard, scanning
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_an_output_closes_when_everything_is_as_it_must_be(guard: Guard) -> None
 
 
 def test_what_has_tripped_does_not_close(guard: Guard) -> None:
-    guard.lab.hello(guard.service, 1, ())
+    guard.lab.hello(guard.service, SHELL, ())
     guard.scan()
     answered = guard.ask("close", output=F1, actor="ada")
     assert not answered["ok"]
@@ -44,10 +44,10 @@ def test_nothing_closes_without_the_lab_service_or_a_permit(guard: Guard) -> Non
     guard.scan()
     guard.ask("reset", actor="ada")
     guard.scanner.scan(0.0)
-    assert guard.ask("close", output=F1, actor="ada")["reasons"] == [
+    assert guard.outputs.close(F1, "ada", None)["reasons"] == [
         "the lab service is gone, and nothing hazardous starts without it"
     ]
-    guard.lab.hello(guard.service, 1, ())
+    guard.lab.hello(guard.service, SHELL, ())
     guard.lab.beat(guard.service, {}, ())
     guard.scanner.scan(0.0)  # very late
     (reason,) = guard.ask("close", output=F1, actor="ada")["reasons"]
@@ -174,6 +174,54 @@ def test_a_reset_waits_until_what_happened_is_written(guard: Guard, monkeypatch:
     (reason,) = guard.ask("reset", actor="ada")["reasons"]
     assert "not on the disk" in reason
     assert guard.causes() == [BOOT]
+
+
+def during_flush(guard: Guard, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Have something happen while a reset waits for the disk."""
+    flush = guard.scribe.flush
+
+    def wait(within_s: float) -> bool:
+        happens()
+        return flush(within_s)
+
+    monkeypatch.setattr(guard.scribe, "flush", wait)
+
+
+def test_a_reset_clears_no_stop_that_comes_while_it_waits(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard.scan()
+    during_flush(guard, monkeypatch, lambda: guard.stopper.stop("eve"))
+    answered = guard.ask("reset", actor="ada")
+    assert answered["reasons"] == ["STOP by eve came after the reset was asked for: look at it, then reset again"]
+    assert guard.causes() == ["STOP by eve"]
+
+
+def test_a_second_stop_while_a_reset_waits_keeps_the_latch_that_they_share(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard.scan()
+    guard.stopper.stop("bob")
+    during_flush(guard, monkeypatch, lambda: guard.stopper.stop("eve"))
+    assert not guard.ask("reset", actor="ada")["ok"]
+    assert guard.causes() == ["STOP by bob"]
+    monkeypatch.undo()
+    assert guard.ask("reset", actor="ada")["ok"]
+
+
+def test_a_reset_clears_only_what_its_request_says_was_seen(guard: Guard) -> None:
+    guard.scan()
+    (boot,) = guard.core.state.tripped
+    guard.stopper.stop("eve")
+    (reason,) = guard.ask("reset", actor="ada", seen=[[boot.cause, boot.at_s]])["reasons"]
+    assert reason.startswith("STOP by eve came after")
+    assert guard.causes() == ["STOP by eve"]
+
+
+@pytest.mark.parametrize("seen", [5, "all", [5], [["STOP by eve"]], [[1, 2.0]], [["STOP by eve", None]]])
+def test_a_reset_that_names_no_latches_is_refused(guard: Guard, monkeypatch: pytest.MonkeyPatch, seen: object) -> None:
+    guard.scan()
+    during_flush(guard, monkeypatch, lambda: guard.stopper.stop("eve"))
+    assert "give a list of latches" in guard.ask("reset", actor="ada", seen=seen)["reasons"][0]
+    assert guard.causes() == [BOOT, "STOP by eve"]
 
 
 def raise_silence() -> None:

@@ -12,7 +12,7 @@ import pytest
 from lab.safety.interlocks.rules import Rule
 from lab.safety.people.users import Costs, UserStore
 from lab.safety.supervisor.requests import Requests
-from tests.lab.guarded import F1, RULES, FakePeer, Guard
+from tests.lab.guarded import F1, RULES, FakePeer, Guard, scanning
 
 CHEAP = Costs(passes=1, memory_kib=64, lanes=1)
 
@@ -137,6 +137,15 @@ def test_alarms_are_answered_while_the_core_is_locked(guard: Guard) -> None:
         thread.start()
         thread.join(5.0)
     assert answers == [True]
+
+
+def test_nobody_closes_an_output_past_the_gateway_of_the_lab_service(guard: Guard) -> None:
+    guard.ready()
+    refusal = guard.ask("close", pid=8, output=F1, actor="mallory")
+    assert "process 8 is not this laboratory's service" in refusal["reasons"][0]
+    with scanning(guard):
+        assert guard.ask("close", output=F1, actor="ada")["ok"]
+    assert guard.ask("open", pid=8, output=F1, actor="anybody")["ok"]
 
 
 def test_a_bypass_needs_another_person_who_is_a_safety_officer(guard: Guard, tmp_path: Path) -> None:

@@ -257,6 +257,23 @@ def test_missed_scans_are_not_made_up_for(guard: Guard, monkeypatch: pytest.Monk
     assert due == pytest.approx([0.0, 0.1, 0.5, 0.6])
 
 
+def test_there_is_no_permit_after_the_last_scan(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard.ready()
+    scan = guard.scanner.scan
+
+    def scan_last(due_s: float) -> None:
+        scan(due_s)
+        assert guard.scanner.permitted()
+        guard.scanner.end()
+
+    monkeypatch.setattr(guard.scanner, "scan", scan_last)
+    guard.scanner.run()
+    assert not guard.scanner.permitted()
+    guard.lab.beat(guard.service, {}, ())
+    assert "not complete, or too old" in guard.ask("close", output=F1, actor="ada")["reasons"][0]
+    assert guard.hardware["safety-1"].coils[0] is False
+
+
 def silent(guard: Guard) -> set[str]:
     """Modules that did not count in the last scan."""
     readings = guard.core._readings

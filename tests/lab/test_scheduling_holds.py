@@ -169,12 +169,20 @@ def test_what_makes_things_safer_does_not_wait_for_a_hold(bench: Bench) -> None:
         bench.holds.hold(key, "held by ana")
     bench.rules.add("furnace-1")
 
-    def plan() -> Plan:
-        yield from act(bench.furnace, "reset-program")
+    bench.run(act(bench.furnace, "reset-program"))
+    assert bench.verbs() == [(0.0, "reset-program")]
+
+
+def test_a_cleanup_that_closes_a_door_waits_for_a_hold_as_any_motion_does(bench: Bench) -> None:
+    def shut() -> Plan:
         yield from act(bench.mover, "door", furnace="furnace-1", open=False)
 
-    bench.run(plan())
-    assert bench.verbs() == [(0.0, "reset-program"), (1.0, "door")]
+    bench.mover.fails["move"] = DriverError("mover-1: the gripper is empty")
+    bench.later(0.5, lambda: bench.holds.hold("furnace-1", "held by ana"))
+    bench.later(5000.0, bench.release("furnace-1"))
+    with pytest.raises(FailedStatus):
+        bench.run(bpp.finalize_wrapper(act(bench.mover, "move"), shut))
+    assert bench.verbs() == [(0.0, "move"), (5000.0, "door")]
 
 
 # ---------------------------------------------------------------- leases

@@ -32,6 +32,14 @@ function show() {
   text.textContent = JSON.stringify(state, null, 1);
 }
 
+// Ctrl+Shift+. stops everything, from every page.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey && event.shiftKey && (event.code === "Period" || event.key === ".")) {
+    event.preventDefault();
+    document.getElementById("stop")?.form.requestSubmit();
+  }
+});
+
 if (link) {
   const events = new EventSource("/api/events");
   const on = (kind, take) =>

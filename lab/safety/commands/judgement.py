@@ -16,17 +16,20 @@ from drivers.gate import Command
 from lab.safety.commands.leases import LeaseBook, Mode
 from lab.safety.interlocks.expressions import Expression, Value
 from lab.safety.interlocks.rules import Interlocks, Rule
-from lab.safety.judging.scan import never_name
+from lab.safety.judging.scan import STOP_BY, never_name
 from lab.safety.judging.watch import Watch
 
-SAFER = frozenset({"reset-program", "stop", "stop-dosing", "open-contactor", "pet", "door-close"})
-"""Verbs that are granted whatever holds: stopping needs nothing."""
+SAFER = frozenset({"reset-program", "stop", "stop-dosing", "open-contactor", "pet"})
+"""Verbs that are granted whatever holds: stopping needs nothing. Closing a door moves an arm, and is none of them."""
 
 HAZARDOUS = frozenset({"run-program", "set-setpoint", "continue-program", "close-contactor"})
 """Verbs that can make something hot: they need a permit, and every latched trip denies them."""
 
 LEASELESS = frozenset({"start-watchdog", "rearm"})
 """Verbs of the safety layer itself, which nobody drives."""
+
+RESET_FIRST = "reset first: athanor reset"
+"""What to do before anything moves again after a STOP."""
 
 MONITOR = "safety monitor"
 AUTO = "auto"
@@ -134,9 +137,12 @@ class Judge:
             yield f"{value:g} {unit} requested, limit {limit:g} {unit} (lab file)"
 
     def _tripped(self, command: Command) -> Iterator[str]:
+        """What has tripped stands against heat behind its outputs, a STOP against everything that moves."""
+        if command.verb not in LEASELESS:
+            yield from (f"{cause} has tripped and was not reset: {RESET_FIRST}" for cause in stopped_by(self.watch))
         if command.verb not in HAZARDOUS:
             return
-        causes = self.watch.tripped()
+        causes = [cause for cause in self.watch.tripped() if not cause.startswith(STOP_BY)]
         if not causes:
             return
         latched = {latch["cause"]: latch for latch in self.watch.snapshot().get("tripped", ())}
@@ -264,6 +270,12 @@ class Judge:
         if isinstance(value, bool):
             return f"{signal} {'on' if value else 'off'}"
         return f"{signal} {value:.4g} {declared.unit if declared is not None and declared.unit else ''}".rstrip()
+
+
+def stopped_by(watch: Watch) -> tuple[str, ...]:
+    """The causes of every STOP that is latched; empty where there is none."""
+    latched = (str(latch["cause"]) for latch in watch.snapshot().get("tripped", ()))
+    return tuple(dict.fromkeys(cause for cause in (*watch.tripped(), *latched) if cause.startswith(STOP_BY)))
 
 
 def _place(text: object) -> str:

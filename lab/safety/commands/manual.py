@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.clock import Clock, JumpClock
-from drivers.gate import CommandDeniedError
+from drivers.gate import CommandDeniedError, DriverError
+from lab.errors import LabError
 from lab.safety.commands.arming import Armed, Arming
 from lab.safety.commands.gateway import Gateway, Log
 from lab.safety.commands.hands import Hands, ManualError
 from lab.safety.commands.holds import MANUAL, Holds
+from lab.safety.commands.judgement import RESET_FIRST, stopped_by
 from lab.safety.commands.leases import Lease, LeaseBook, LeaseError, Mode
 from lab.safety.commands.unattended import OnLeaseLoss, Unattended
 from lab.safety.judging.watch import Watch
@@ -149,13 +151,13 @@ class ManualControl:
         held = [device for device in sorted(lease.devices) if self._leases.why_stale(lease_id, device) is None]
         self._leases.release(lease_id)
         self._arming.disarm(lease_id)
-        notes = []
         for device in held:
             self._hold(device, f"{device} was driven by {lease.holder}: somebody must resume it")
-            self._note("manual-released", lease, device)
-            if self._is_left_hot(device):
-                notes.append(self._unattended.leave(device, lease.holder))
-        return tuple(notes)
+        notes = tuple(self._leave(device, lease) for device in held if self._is_left_hot(device))
+        # Everything is on its way to safety before anything is written: a full disk keeps no furnace hot.
+        for device in held:
+            self._try_note("manual-released", lease, device)
+        return notes
 
     # -- holding and resuming
 
@@ -174,9 +176,13 @@ class ManualControl:
         """Have recipes go on that wait for a sample, a device or the campaign, and the programme of a furnace.
 
         Raises:
-            ManualError: Where somebody drives the device, it is locked out, or a rule is against its programme.
+            ManualError: Where a STOP is latched, somebody drives the device, it is locked out, nobody's recipe
+                keeps it hot, or a rule is against its programme.
             LeaseError: Where somebody takes it at this moment.
         """
+        stops = stopped_by(self._watch)
+        if stops:
+            raise ManualError(f"{key} was not resumed: {', '.join(stops)} was not reset: {RESET_FIRST}")
         current = self._leases.current(key)
         if current is not None and current.mode is not Mode.AUTO:
             raise ManualError(f"{key} is {current.describe()}: release it first")
@@ -185,6 +191,11 @@ class ManualControl:
             raise ManualError("; ".join(locks), locks)
         if self._hands.program(key) == "hold":
             self._go_on(key, user, role)
+        elif self._is_left_hot(key) and (self._unattended.is_leaving(key) or key in self._alarmed):
+            raise ManualError(
+                f"{key} was not resumed: it is kept at a setpoint by no recipe, and stays on its way to its safe "
+                "state: take it, or resume it when it is there"
+            )
         self._unattended.attend(key)
         self._calm(key)
         self._journal.write("resumed", durable=True, key=key, actor=user)
@@ -273,7 +284,7 @@ class ManualControl:
 
     def _is_left_hot(self, device: str) -> bool:
         """Whether a furnace is kept at a setpoint, and no recipe's programme is in it."""
-        setpoint = getattr(self._hands.devices[device], "setpoint_degc", None)
+        setpoint = getattr(self._hands.devices.get(device), "setpoint_degc", None)
         # Unknown (NaN) is not cold.
         return setpoint is not None and self._hands.program(device) not in ("run", "hold") and not setpoint.get() <= 0.0
 
@@ -289,22 +300,49 @@ class ManualControl:
 
     def _watch_leases(self) -> None:
         while not self._closing.wait(TICK_S):
-            self.look_for_lapsed()
+            try:
+                self.look_for_lapsed()
+            except (LabError, DriverError) as error:
+                # Whoever falls silent next must be seen too.
+                self._gateway.unlogged.append(f"leases that lapsed: {error}")
 
     def look_for_lapsed(self) -> None:
         """Take devices whose person fell silent to their declared state."""
+        left = []
         for device, lease in self._leases.lapsed():
             self._arming.disarm(lease.id)
             self._hold(device, f"the lease of {lease.holder} on {device} lapsed: somebody must resume it")
-            text = self._unattended.leave(device, lease.holder)
-            self._note("manual-lapsed", lease, device)
+            left.append((device, lease, self._leave(device, lease)))
+        # Records come last: a full disk keeps no device from its safe state.
+        for device, lease, text in left:
+            self._try_note("manual-lapsed", lease, device)
             self._alarm(device, f"the lease of {lease.holder} on {device} lapsed: {text}")
+
+    def _leave(self, device: str, lease: Lease) -> str:
+        """Take a device to its declared state, whatever becomes of the others; says what happens."""
+        try:
+            return self._unattended.leave(device, lease.holder)
+        except (LabError, DriverError) as error:
+            text = f"{device} was not made safe after {lease.holder} left it: {error}"
+            self._alarm(device, text)
+            return text
 
     # -- records
 
     def _note(self, kind: str, lease: Lease, device: str, **more: Any) -> None:
         self._journal.write(kind, durable=True, device=device, actor=lease.holder, lease=lease.id, **more)
         self._audit(kind, who=lease.holder, role=lease.role, lease=lease.id, device=device, **more)
+
+    def _try_note(self, kind: str, lease: Lease, device: str) -> None:
+        """Note what made something safer, as far as the disk takes it."""
+        self._try_write(kind, device=device, actor=lease.holder, lease=lease.id)
+        self._audit(kind, who=lease.holder, role=lease.role, lease=lease.id, device=device)
+
+    def _try_write(self, kind: str, *, device: str, **fields: Any) -> None:
+        try:
+            self._journal.write(kind, durable=True, device=device, **fields)
+        except LabError as error:
+            self._gateway.unlogged.append(f"{kind} {device}: {error}")
 
     def _audit(self, action: str, *, who: str, device: str, **fields: Any) -> None:
         if self._gateway.audit is not None:
@@ -313,17 +351,19 @@ class ManualControl:
 
     def _alarm(self, device: str, text: str) -> None:
         self._alarmed.add(device)
-        self._journal.write("alarm", durable=True, device=device, text=text)
-        self._watch.request(
-            {
-                "do": "raise",
-                "key": f"manual:{device}",
-                "text": text,
-                "guidance": "look at the device, then take it or resume it",
-                "priority": "high",
-                "source": "manual control",
-            }
-        )
+        said = {
+            "do": "raise",
+            "key": f"manual:{device}",
+            "text": text,
+            "guidance": "look at the device, then take it or resume it",
+            "priority": "high",
+            "source": "manual control",
+        }
+        try:
+            self._watch.request(said)
+        except LabError as error:
+            self._gateway.unlogged.append(f"alarm {device}: {error}")
+        self._try_write("alarm", device=device, text=text)
 
     def _calm(self, device: str) -> None:
         """Somebody answers for a device again: its alarm has no cause any more."""

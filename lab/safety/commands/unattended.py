@@ -9,6 +9,7 @@ from typing import Any
 
 from drivers.clock import Timer
 from drivers.gate import DriverError, acting_as
+from lab.errors import LabError
 from lab.safety.commands.gateway import SAFER
 from lab.safety.commands.hands import Hands
 
@@ -59,6 +60,11 @@ class Unattended:
         if timer is not None:
             timer.cancel()
 
+    def is_leaving(self, device: str) -> bool:
+        """Whether a device stays as it is for now, and goes to its safe state unless somebody answers for it."""
+        with self._lock:
+            return device in self._going
+
     def _make_safe(self, device: str, holder: str) -> None:
         """Stop a device, and open a contactor that is its alone."""
         limits, devices = self._hands.gateway.limits, self._hands.devices
@@ -76,7 +82,7 @@ class Unattended:
         try:
             with acting_as(f"lease of {holder}, which ended"):
                 status = self._hands.devices[device].set(verb)
-        except DriverError as error:
+        except (DriverError, LabError) as error:
             self._alarm(device, f"{device} was not made safe after {holder} left it: {error}")
         else:
             status.add_callback(told)

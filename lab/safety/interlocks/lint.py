@@ -27,7 +27,7 @@ TOO_HOT_DEGC = (SAFE_TO_HANDLE_DEGC, 200.0, 1000.0)
 ASKED: Mapping[str, tuple[str, ...]] = {
     "eurotherm-3216p": ("run-program", "set-setpoint", "continue-program", "hold-program"),
     "quantos": ("dose", "tare", "weigh", "open-door", "close-door", "lock-head", "unlock-head"),
-    "text-mover": ("move", "pour", "mix", "clean", "head", "door-open"),
+    "text-mover": ("move", "pour", "mix", "clean", "head", "door-open", "door-close"),
     "aeris": ("measure", "remove"),
     "safety-io": ("close-contactor", "rearm"),
 }
@@ -201,6 +201,12 @@ def _rules(interlocks: Interlocks) -> Iterator[Finding]:
     for i, rule in enumerate(interlocks.rules):
         if rule.kind == "trip":
             yield from _of_the_lab(interlocks, i, rule)
+        if rule.kind == "permissive" and rule.when.rises:
+            yield (
+                ("rules", i, "when"),
+                f"{rule.id}: asks for a rise, and a permissive is judged at one moment, before which nobody may have "
+                "watched for so long: make it an interlock with `after`",
+            )
         why = _why_never_bypassed(interlocks, rule) if rule.bypassable else None
         if why is not None:
             yield ("rules", i, "bypassable"), f"{rule.id}: watches {why}, which nobody may bypass: take bypassable out"

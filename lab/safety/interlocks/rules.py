@@ -17,6 +17,9 @@ from lab.safety.interlocks.expressions import Expression, Rise, Value
 Kind = Literal["permissive", "interlock", "trip", "alarm", "hold"]
 Priority = Literal["low", "medium", "high", "critical"]
 
+NEVER_AFTER_S = 0.3
+"""Three scans: an interlock that has just acted needs them until its contactor is seen open."""
+
 OWN_CHANNEL = re.compile(r"(ai[1-8]|di[1-8]|do[1-4])")
 """Channels of a safety module: what the supervisor reads itself. Every other source is the lab service's."""
 
@@ -90,6 +93,8 @@ class Interlocks:
     never: tuple[Expression, ...]
     sha256: str = field(default="", compare=False)
     """Hash of the file, which every audit record carries."""
+    never_after_s: float = NEVER_AFTER_S
+    """How long what must never be may last before it latches."""
 
     def permissives(self, target: str) -> list[Rule]:
         """The rules that must all hold before the command `target`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -56,7 +57,7 @@ class Ended:
 
 
 class BypassBook:
-    """All bypasses of a laboratory."""
+    """All bypasses of a laboratory; any thread may ask."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """Begin without any.
@@ -65,6 +66,7 @@ class BypassBook:
             now: Seconds of a monotonic clock.
         """
         self._now = now
+        self._lock = threading.RLock()
         self._live: dict[str, Bypass] = {}
         self._ended: list[Ended] = []
 
@@ -86,33 +88,34 @@ class BypassBook:
         Raises:
             BypassError: Where the rule may not be bypassed, something is missing, or its device has one already.
         """
-        if rule is None:
-            raise BypassError(f"bypass: no rule is named {rule_id!r}: look at the interlock file")
-        if not rule.bypassable:
-            raise BypassError(f"{rule.id} may not be bypassed: its interlock file does not mark it bypassable")
-        _check(rule, reason, who, for_s, measure)
-        target = _target(rule)
-        for other in self.list():
-            if other.target == target:
-                raise BypassError(
-                    f"{rule.id}: {other.rule} on {target} is bypassed or asked for already "
-                    f"({other.id} by {other.requester}), and one at a time is allowed: end that first"
-                )
-        bypass = Bypass(
-            secrets.token_hex(4),
-            rule.id,
-            reason.strip(),
-            who,
-            None,
-            self._now(),
-            None,
-            None,
-            measure.strip(),
-            for_s,
-            target,
-        )
-        self._live[bypass.id] = bypass
-        return bypass
+        with self._lock:
+            if rule is None:
+                raise BypassError(f"bypass: no rule is named {rule_id!r}: look at the interlock file")
+            if not rule.bypassable:
+                raise BypassError(f"{rule.id} may not be bypassed: its interlock file does not mark it bypassable")
+            _check(rule, reason, who, for_s, measure)
+            target = _target(rule)
+            for other in self.list():
+                if other.target == target:
+                    raise BypassError(
+                        f"{rule.id}: {other.rule} on {target} is bypassed or asked for already "
+                        f"({other.id} by {other.requester}), and one at a time is allowed: end that first"
+                    )
+            bypass = Bypass(
+                secrets.token_hex(4),
+                rule.id,
+                reason.strip(),
+                who,
+                None,
+                self._now(),
+                None,
+                None,
+                measure.strip(),
+                for_s,
+                target,
+            )
+            self._live[bypass.id] = bypass
+            return bypass
 
     def approve(self, bypass_id: str, approver: str, role: str = Role.SAFETY_OFFICER) -> Bypass:
         """Suspend the rule from now on; `approver` has proved to be that person.
@@ -120,17 +123,18 @@ class BypassBook:
         Raises:
             BypassError: Where nothing waits under that id, the person asked for it or has not the role.
         """
-        bypass = self._get(bypass_id)
-        if bypass.approver is not None:
-            raise BypassError(f"bypass {bypass_id} of {bypass.rule} was approved by {bypass.approver} already")
-        if role != Role.SAFETY_OFFICER:
-            raise BypassError(f"{approver} acts as {role}, and a bypass is approved by a {Role.SAFETY_OFFICER}")
-        if _same_person(approver, bypass.requester):
-            raise BypassError(f"{approver} asked for the bypass of {bypass.rule}: another person must approve it")
-        now_s = self._now()
-        given = replace(bypass, approver=approver, approved_at_s=now_s, expires_s=now_s + bypass.for_s)
-        self._live[bypass_id] = given
-        return given
+        with self._lock:
+            bypass = self._get(bypass_id)
+            if bypass.approver is not None:
+                raise BypassError(f"bypass {bypass_id} of {bypass.rule} was approved by {bypass.approver} already")
+            if role != Role.SAFETY_OFFICER:
+                raise BypassError(f"{approver} acts as {role}, and a bypass is approved by a {Role.SAFETY_OFFICER}")
+            if _same_person(approver, bypass.requester):
+                raise BypassError(f"{approver} asked for the bypass of {bypass.rule}: another person must approve it")
+            now_s = self._now()
+            given = replace(bypass, approver=approver, approved_at_s=now_s, expires_s=now_s + bypass.for_s)
+            self._live[bypass_id] = given
+            return given
 
     def end(self, bypass_id: str, why: str = "a person ended it") -> Bypass:
         """Have the rule act again; anybody may.
@@ -138,45 +142,52 @@ class BypassBook:
         Raises:
             BypassError: Where there is no such bypass.
         """
-        return self._finish(self._get(bypass_id), why)
+        with self._lock:
+            return self._finish(self._get(bypass_id), why)
 
     def recovered(self, rule_id: str) -> None:
         """The input is good again: what was given for it ends."""
-        for bypass in self.list():
-            if bypass.rule == rule_id and bypass.approver is not None:
-                self._finish(bypass, "the input is good again")
+        with self._lock:
+            for bypass in self.list():
+                if bypass.rule == rule_id and bypass.approver is not None:
+                    self._finish(bypass, "the input is good again")
 
     def active(self) -> frozenset[str]:
         """The rules that are suspended now."""
-        return frozenset(bypass.rule for bypass in self.list() if bypass.approver is not None)
+        with self._lock:
+            return frozenset(bypass.rule for bypass in self.list() if bypass.approver is not None)
 
     def list(self) -> tuple[Bypass, ...]:
         """Given and asked for, oldest first."""
-        now_s = self._now()
-        for bypass in tuple(self._live.values()):
-            if bypass.expires_s is not None and now_s >= bypass.expires_s:
-                self._finish(bypass, f"its time of {bypass.for_s / 60:.0f} min is over")
-            elif bypass.approver is None and now_s >= bypass.requested_at_s + APPROVE_WITHIN_S:
-                self._finish(bypass, f"nobody approved it within {APPROVE_WITHIN_S / 60:.0f} min")
-        return tuple(self._live.values())
+        with self._lock:
+            now_s = self._now()
+            for bypass in tuple(self._live.values()):
+                if bypass.expires_s is not None and now_s >= bypass.expires_s:
+                    self._finish(bypass, f"its time of {bypass.for_s / 60:.0f} min is over")
+                elif bypass.approver is None and now_s >= bypass.requested_at_s + APPROVE_WITHIN_S:
+                    self._finish(bypass, f"nobody approved it within {APPROVE_WITHIN_S / 60:.0f} min")
+            return tuple(self._live.values())
 
     def ended(self) -> tuple[Ended, ...]:
         """What has ended since this was last asked, however it ended: for the audit log and the alarm list."""
-        self.list()
-        ended, self._ended = tuple(self._ended), []
-        return ended
+        with self._lock:
+            self.list()
+            ended, self._ended = tuple(self._ended), []
+            return ended
 
     def _get(self, bypass_id: str) -> Bypass:
-        self.list()
-        if bypass_id not in self._live:
-            known = ", ".join(self._live) or "none"
-            raise BypassError(f"there is no bypass {bypass_id!r}, or it has ended: there are {known}")
-        return self._live[bypass_id]
+        with self._lock:
+            self.list()
+            if bypass_id not in self._live:
+                known = ", ".join(self._live) or "none"
+                raise BypassError(f"there is no bypass {bypass_id!r}, or it has ended: there are {known}")
+            return self._live[bypass_id]
 
     def _finish(self, bypass: Bypass, why: str) -> Bypass:
-        del self._live[bypass.id]
-        self._ended = [*self._ended, Ended(bypass, why)][-KEPT:]
-        return bypass
+        with self._lock:
+            del self._live[bypass.id]
+            self._ended = [*self._ended, Ended(bypass, why)][-KEPT:]
+            return bypass
 
 
 def _check(rule: Rule, reason: str, who: str, for_s: float, measure: str) -> None:

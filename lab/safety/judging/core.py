@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,8 +21,24 @@ from lab.safety.audit.log import AuditLog
 from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.rules import Interlocks, Priority
 from lab.safety.judging.bypass import BypassBook
-from lab.safety.judging.scan import BOOT, Action, Latch, Readings, SafetyState, boot, must_open, reset, step, with_rises
+from lab.safety.judging.scan import (
+    BOOT,
+    STOP_BY,
+    Action,
+    Latch,
+    Readings,
+    SafetyState,
+    boot,
+    must_open,
+    reset,
+    step,
+    with_rises,
+)
 
+UNREADABLE = "kept latches cannot be read"
+"""Latched where nobody knows what had tripped before: a person must look."""
+KEEP_AGAIN_S = 1.0
+"""Lab seconds after which latches that could not be written are written again."""
 LAB_LOST = "lab-lost"
 SUPERVISOR = "safety supervisor"
 
@@ -53,7 +70,11 @@ class SafetyCore:
         self.alarms, self.audit, self.bypasses = alarms, audit, bypasses
         self._now = now
         self._store = store
-        self.state = boot(interlocks, now(), _stored(store))
+        self._keeping = threading.Lock()
+        """Two threads keep latches, in one file."""
+        self._keep_again_s: float | None = None
+        """Lab time at which latches that could not be written are tried again; None where all are."""
+        self.state = boot(interlocks, now(), _stored(store, interlocks, now()))
         self._settled = SafetyState()
         self._values: Mapping[str, Value] = {}
         self._readings: Readings | None = None
@@ -86,6 +107,8 @@ class SafetyCore:
     def settle(self) -> None:
         """Write down what the last scan changed: latches to the disk, alarms, audit."""
         self._settle_bypasses()
+        if self._keep_again_s is not None and self._now() >= self._keep_again_s:
+            self._keep()
         before, after = self._settled, self.state
         if _same(before, after):
             return
@@ -144,8 +167,15 @@ class SafetyCore:
         """
         self.audit.write("close", who=actor, role=role, device=output, before="open", after="closed")
 
-    def reset(self, actor: str, role: str | None = None) -> tuple[str, ...]:
+    def reset(
+        self, actor: str, role: str | None = None, *, seen: Collection[tuple[str, float]] | None = None
+    ) -> tuple[str, ...]:
         """Clear what is latched and has no cause any more.
+
+        Args:
+            actor: Who resets.
+            role: As what.
+            seen: Cause and lab time of the latches that this person knows of, the only ones to be cleared; None: all.
 
         Returns:
             Why something stays latched, one sentence each; empty where nothing does.
@@ -156,7 +186,7 @@ class SafetyCore:
         if self._readings is None:
             return ("no scan was made yet: wait for the first one",)
         before = self.state
-        after, reasons = reset(self.interlocks, before, self._readings)
+        after, reasons = reset(self.interlocks, before, self._readings, seen)
         self.audit.write(
             "reset",
             who=actor,
@@ -176,7 +206,7 @@ class SafetyCore:
 
     def stop(self, actor: str) -> None:
         """Latch a STOP; the outputs have been opened already."""
-        self.trip(f"STOP by {actor}")
+        self.trip(STOP_BY + actor)
 
     def trip(self, cause: str, targets: tuple[str, ...] | None = None) -> None:
         """Latch a cause that is no rule's, such as a contactor that does not do what it is told."""
@@ -320,17 +350,26 @@ class SafetyCore:
         """Bring the latches to the disk."""
         if self._store is None:
             return
-        kept = [asdict(latch) for latch in self.state.tripped]
-        temporary = self._store.with_suffix(".new")
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(kept, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._store)
-        except OSError as error:
-            # The latch holds in memory, and a restart trips anyway; only what came first would be forgotten.
-            self._raise("latches", f"{self._store}: latches are not kept ({error.strerror})", "make room", "medium")
+        with self._keeping:
+            tripped = self.state.tripped
+            try:
+                _write(self._store, tripped)
+            except OSError as error:
+                self._not_kept(self._store, tripped, error)
+                return
+            was_missing, self._keep_again_s = self._keep_again_s is not None, None
+        if was_missing:
+            self.alarms.clear("latches")
+
+    def _not_kept(self, store: Path, tripped: tuple[Latch, ...], error: OSError) -> None:
+        if self._keep_again_s is None:
+            self._raise("latches", f"{store}: latches are not kept ({error.strerror})", "make room", "medium")
+        self._keep_again_s = self._now() + KEEP_AGAIN_S
+        if any(latch.cause != BOOT for latch in tripped):
+            # What stands there is older than this trip. An empty file, for which a full disk has room, makes a restart
+            # wait for a person.
+            with suppress(OSError):
+                store.write_bytes(b"")
 
 
 def _trip_key(cause: str) -> str:
@@ -343,11 +382,25 @@ def _same(before: SafetyState, after: SafetyState) -> bool:
     return before.scan > 0 and all(getattr(before, name) == getattr(after, name) for name in watched)
 
 
-def _stored(store: Path | None) -> list[Latch]:
-    """The latches that were kept; what cannot be read is left out, for boot is tripped anyway."""
+def _write(store: Path, latches: tuple[Latch, ...]) -> None:
+    temporary = store.with_suffix(".new")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump([asdict(latch) for latch in latches], file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(store)
+
+
+def _stored(store: Path | None, interlocks: Interlocks, now_s: float) -> list[Latch]:
+    """The latches that were kept; where they cannot be read, one that says so and holds every output."""
     if store is None:
         return []
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    try:
         found = json.loads(store.read_text(encoding="utf-8"))
-        return [Latch(entry["cause"], entry["scan"], entry["at_s"], tuple(entry["targets"])) for entry in found]
-    return []
+        if isinstance(found, list):
+            return [Latch(entry["cause"], entry["scan"], entry["at_s"], tuple(entry["targets"])) for entry in found]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    return [Latch(UNREADABLE, 0, now_s, tuple(interlocks.outputs))]

@@ -50,8 +50,23 @@ def _state(core: SafetyCore, request: Request, users: UserStore | None) -> Answe
 
 
 def _reset(core: SafetyCore, request: Request, users: UserStore | None) -> Answer:
-    reasons = core.reset(str(request["actor"]), request.get("role"))
+    given = request.get("seen")
+    if given is not None and not are_latches(given):
+        return refused(f"reset came with seen {given!r}: give a list of latches as [cause, at_s]")
+    seen = None if given is None else {(cause, at_s) for cause, at_s in given}
+    reasons = core.reset(str(request["actor"]), request.get("role"), seen=seen)
     return {"ok": not reasons, "reasons": list(reasons)}
+
+
+def are_latches(given: object) -> bool:
+    """Whether something is a list of ``[cause, at_s]``, as a reset names what it has seen."""
+    return isinstance(given, list | tuple) and all(
+        isinstance(latch, list | tuple)
+        and len(latch) == 2
+        and isinstance(latch[0], str)
+        and isinstance(latch[1], int | float)
+        for latch in given
+    )
 
 
 def _stop(core: SafetyCore, request: Request, users: UserStore | None) -> Answer:

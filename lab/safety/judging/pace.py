@@ -44,7 +44,8 @@ def fitted(interlocks: Interlocks, interval_s: float) -> tuple[Interlocks, list[
 
     signals = {name: aged(signal) for name, signal in interlocks.signals.items()}
     rules = tuple(patient(rule) for rule in interlocks.rules)
-    return replace(interlocks, signals=signals, rules=rules), raised
+    never_after_s = max(interlocks.never_after_s, round(least_s, 6))
+    return replace(interlocks, signals=signals, rules=rules, never_after_s=never_after_s), raised
 
 
 def watchdog_s(asked_s: float, interval_s: float) -> float:

@@ -4,7 +4,7 @@
     interlock   opens its output while its condition is not true; lets go by itself
     hold        makes recipes on its device wait while its condition is true or unknown
     alarm       tells a person while its condition is true or unknown
-    never       watched like a trip, once its outputs have had `NEVER_AFTER_S` to open
+    never       watched like a trip, once its outputs have had three scans to open
 
 Boot is tripped. A rule that reads signals of the lab service applies while that lives; when it is gone, each
 output does what its `on_lab_loss` declares instead.
@@ -12,7 +12,7 @@ output does what its `on_lab_loss` declares instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -21,8 +21,10 @@ from lab.safety.interlocks.rules import Interlocks, Rule
 
 BOOT = "start-up"
 """The first cause of every boot: ability comes back by a reset only."""
-NEVER_AFTER_S = 0.3
-"""Three scans: an interlock that has just acted needs them until its contactor is seen open."""
+FORGET = 2.0
+"""Windows after which a reading is no beginning of a rise any more, where all since was unknown."""
+STOP_BY = "STOP by "
+"""How the cause of a STOP begins; who pressed it follows."""
 HISTORY_POINTS = 64
 """Readings kept for each signal whose rise somebody asks for, spread over the longest window."""
 
@@ -146,16 +148,33 @@ def must_open(interlocks: Interlocks, state: SafetyState, now_s: float) -> list[
     return [name for name in interlocks.outputs if name in latched | state.interlocked | lost]
 
 
-def reset(interlocks: Interlocks, state: SafetyState, readings: Readings) -> tuple[SafetyState, tuple[str, ...]]:
-    """A person's reset: clears every latch whose cause is gone.
+def reset(
+    interlocks: Interlocks,
+    state: SafetyState,
+    readings: Readings,
+    seen: Collection[tuple[str, float]] | None = None,
+) -> tuple[SafetyState, tuple[str, ...]]:
+    """A person's reset: clears every latch whose cause is gone and that the person has seen.
+
+    Args:
+        interlocks: The rules.
+        state: What is latched.
+        readings: What is so now.
+        seen: Cause and lab time of every latch that may be cleared; None for all.
 
     Returns:
         The new state, and why the other latches stay, one sentence each.
     """
     values = with_rises(interlocks, readings.values, state.history)
     why = {name: reason for name, _, reason in _firing(interlocks, readings, values)}
-    kept = tuple(latch for latch in state.tripped if latch.cause in why)
-    return replace(state, tripped=kept), tuple(f"{latch.cause}: {why[latch.cause]}" for latch in kept)
+    reasons = {
+        latch: f"{latch.cause}: {why[latch.cause]}"
+        if latch.cause in why
+        else f"{latch.cause} came after the reset was asked for: look at it, then reset again"
+        for latch in state.tripped
+        if latch.cause in why or (seen is not None and (latch.cause, latch.at_s) not in seen)
+    }
+    return replace(state, tripped=tuple(reasons)), tuple(reasons.values())
 
 
 def with_rises(
@@ -207,7 +226,7 @@ def _reason(rule: Rule, truth: bool | None) -> str:
 
 def _patience_s(interlocks: Interlocks, name: str) -> float:
     rule = interlocks.rule(name)
-    return NEVER_AFTER_S if rule is None else rule.after_s
+    return interlocks.never_after_s if rule is None else rule.after_s
 
 
 def _new_latches(
@@ -255,15 +274,17 @@ def _is_on(name: str, readings: Readings) -> bool:
 def _remember(
     interlocks: Interlocks, history: Mapping[str, tuple[tuple[float, float], ...]], readings: Readings
 ) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Add this scan's readings; a signal that is unknown forgets its past."""
+    """Add this scan's readings; what was seen before a gap counts on, or a drop-out would hide a rise."""
     longest: dict[str, float] = {}
     for rise in interlocks.rises:
         longest[rise.signal] = max(rise.window_s, longest.get(rise.signal, 0.0))
     kept = {}
     for name, window_s in longest.items():
-        value = readings.values.get(name)
-        if value is not None:
-            kept[name] = _appended(history.get(name, ()), (readings.now_s, float(value)), window_s)
+        value, seen = readings.values.get(name), history.get(name, ())
+        if value is None:
+            kept[name] = tuple(point for point in seen if point[0] >= readings.now_s - FORGET * window_s)
+        else:
+            kept[name] = _appended(seen, (readings.now_s, float(value)), window_s)
     return kept
 
 

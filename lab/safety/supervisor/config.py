@@ -4,11 +4,13 @@
  "modules": {NAME: {"address": ..., "watchdog_s": ..., "baud": ...}}, "clock": {"kind": "real"} or
  {"kind": "scaled", "speed": K, "start_s": ..., "origin_s": ...}, "folder": runtime folder,
  "users": FILE or null, "notify": [...] or null,
- "http": {"host": ..., "port": 0 for any, "cert": ..., "key": ...} or null}
+ "http": {"host": ..., "port": 0 for any, "cert": ..., "key": ...} or null,
+ "digest": what `digest_of` makes of it}
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import time
@@ -71,6 +73,8 @@ class SupervisorConfig:
     """Of the software, for the audit log."""
     announce: str | None = None
     """What is printed when it is ready: ``text``, ``json`` or nothing."""
+    digest: str | None = None
+    """Of what it watches and how, for whoever asks whether it is the right one."""
 
     @property
     def state_folder(self) -> Path:
@@ -94,6 +98,22 @@ def load_config(path: Path) -> SupervisorConfig:
         raise UsageError(f"{path}: {error.args[0]} is missing: start the supervisor with athanor safety") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: is no configuration ({error}): start the supervisor with athanor safety") from None
+
+
+def digest_of(config: Mapping[str, Any]) -> str:
+    """SHA-256 of what a supervisor watches and how: modules, world, pace and rules.
+
+    Two documents of the same laboratory have the same, whoever writes them and whenever: where the clock began and who
+    is told of what is left out.
+    """
+    clock = config["clock"]
+    watched = {
+        "modules": config["modules"],
+        "world": config["world"],
+        "clock": [clock["kind"], float(clock["speed"]) if clock["kind"] == "scaled" else 1.0],
+        "rules": config["rules"]["sha256"],
+    }
+    return hashlib.sha256(json.dumps(watched, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_http(place: HttpPlace) -> HttpPlace:
@@ -146,6 +166,7 @@ def _config(found: Mapping[str, Any]) -> SupervisorConfig:
         http=None if http is None else check_http(_http(http)),
         version=str(found.get("version", "unknown")),
         announce=found.get("announce"),
+        digest=found.get("digest"),
     )
 
 

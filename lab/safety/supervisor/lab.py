@@ -103,6 +103,11 @@ class LabPresence:
             if peer is self._peer:
                 self._peer, self._values = None, {}
 
+    def is_process(self, pid: int) -> bool:
+        """Whether a process is the live lab service's, whose gateway has asked for everything that must be asked."""
+        with self._lock:
+            return self._alive() and pid == self._pid
+
     def look(self) -> tuple[bool, Mapping[str, Value], float, frozenset[str]]:
         """Give whether it is alive, its signals, how many wall seconds old they are, and what runs a programme.
 

@@ -11,7 +11,7 @@ from lab.config.lab_file import DeviceFile, LabConfig
 from lab.errors import UsageError
 from lab.safety.interlocks.compiled import to_json
 from lab.safety.interlocks.lint import interlocks_of
-from lab.safety.supervisor.config import HttpPlace, check_http
+from lab.safety.supervisor.config import HttpPlace, check_http, digest_of
 from lab.simulator import running_simulator
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def config_of(
     if http is not None:
         check_http(http)
     simulator = running_simulator(lab.name) if lab.simulated else None
-    return {
+    config = {
         "lab": lab.name,
         "path": str(lab.path.resolve()),
         "world": "simulated" if lab.simulated else "real",
@@ -61,6 +61,7 @@ def config_of(
         "http": None if http is None else _http(http),
         "version": _version(),
     }
+    return {**config, "digest": digest_of(config)}
 
 
 def _address(name: str, device: DeviceFile, simulator: dict[str, Any] | None) -> str:

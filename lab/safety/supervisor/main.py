@@ -231,6 +231,7 @@ class Supervisor:
             "pid": os.getpid(),
             "http": url,
             "rules": self._core.interlocks.sha256,
+            "digest": self._config.digest,
             "lab": self._config.path,
             "name": self._config.lab,
         }

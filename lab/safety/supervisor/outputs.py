@@ -14,7 +14,8 @@ from typing import Any
 from drivers.errors import DriverError
 from lab.safety.audit.chain import AuditError
 from lab.safety.judging.core import SafetyCore
-from lab.safety.judging.desk import Answer, answer, refused
+from lab.safety.judging.desk import Answer, answer, are_latches, refused
+from lab.safety.judging.scan import STOP_BY
 from lab.safety.supervisor.checks import OutputChecks, states, stop_key
 from lab.safety.supervisor.modules import Sight, WatchedModule
 from lab.safety.supervisor.scribe import Scribe
@@ -132,14 +133,19 @@ class Outputs:
         return {"ok": True} if _runs(sight, module) else refused(f"{name}: its watchdog is still expired")
 
     def reset(self, request: Mapping[str, Any]) -> Answer:
-        """Clear every latch whose cause is gone; what is wrong with the outputs themselves trips again at once."""
+        """Clear every latch whose cause is gone; what is wrong with the outputs themselves trips again at once.
+
+        Only what the person who asks can have seen is cleared: what comes while the disk is waited for stays.
+        """
+        stopped_s = self._stopper.last_s
         with self._lock:
             self._stopper.latch_waiting()
+            present = [[latch.cause, latch.at_s] for latch in self._core.state.tripped]
         self._scribe.settle()
         if not self._scribe.flush(WRITTEN_S):
             return refused("what happened so far is not on the disk yet: make room on the disk, then reset again")
         with self._lock:
-            answered = answer(self._core, request)
+            answered = answer(self._core, self._seen(request, present, stopped_s))
             troubles = self._checks.troubles(time.monotonic())
             for trouble in troubles:
                 self._core.trip(trouble.cause, trouble.targets or None)
@@ -148,6 +154,16 @@ class Outputs:
             return answered
         reasons = [f"{trouble.cause}: {self._remedy(trouble.cause)}" for trouble in troubles]
         return refused(*answered.get("reasons", ()), *reasons)
+
+    def _seen(self, request: Mapping[str, Any], present: list[list[Any]], stopped_s: float) -> Mapping[str, Any]:
+        """The request, with what it may clear."""
+        seen = request.get("seen")
+        if seen is None:
+            seen = present
+        if self._stopper.last_s != stopped_s and are_latches(seen):
+            # Two STOPs share one latch: with the later one it is no longer what was seen.
+            seen = [latch for latch in seen if not latch[0].startswith(STOP_BY)]
+        return {**request, "seen": seen}
 
     def _forget_devices(self) -> None:
         """Whoever resets has seen to the devices that did not acknowledge a STOP; nothing else can tell."""

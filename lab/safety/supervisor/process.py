@@ -117,7 +117,7 @@ def command_of(config: Path) -> list[str]:
 
 
 def running_supervisor(instance: str) -> dict[str, Any] | None:
-    """What the supervisor of a laboratory says of itself (pid, http, rules, lab, name); None where none answers.
+    """What the supervisor of a laboratory says of itself; None where none answers.
 
     Args:
         instance: The laboratory, as `lab.records.lock.instance_of` names it.

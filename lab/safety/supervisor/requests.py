@@ -144,7 +144,16 @@ class Requests:
     # -- outputs
 
     def _close(self, caller: Caller, message: Message) -> Answer:
-        return self._outputs.close(_text(message, "output"), _text(message, "actor"), _role(message))
+        """Close an output; for the lab service alone, because leases and permissives are judged by its gateway."""
+        output, actor, role = _text(message, "output"), _text(message, "actor"), _role(message)
+        if not self._lab.look()[0]:
+            return refused("the lab service is gone, and nothing hazardous starts without it")
+        if not self._lab.is_process(caller.pid):
+            return refused(
+                f"process {caller.pid} is not this laboratory's service, whose gateway alone may close outputs: "
+                "use athanor manual"
+            )
+        return self._outputs.close(output, actor, role)
 
     def _rearm(self, caller: Caller, message: Message) -> Answer:
         return self._outputs.rearm(_text(message, "module"), _text(message, "actor"), _role(message))

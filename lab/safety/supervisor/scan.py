@@ -84,12 +84,14 @@ class Scanner:
         """Told of every snapshot, when a scan has been acted on; must not wait."""
 
     def run(self) -> None:
-        """Scan on the grid; a scan that was missed is not made up for."""
+        """Scan on the grid; a scan that was missed is not made up for. After the last one there is no permit."""
         due_s = time.monotonic()
         while not self._closing.is_set():
             self.scan(due_s)
             due_s += SCAN_S * max(1, math.ceil((time.monotonic() - due_s) / SCAN_S))
             self._closing.wait(max(0.0, due_s - time.monotonic()))
+        # Whoever ends the process opens everything next, and nothing may be closed behind that.
+        self._permit_until_s = None
 
     def permitted(self) -> bool:
         """Whether a recent scan was complete and none since was late: without that nothing hazardous may start."""

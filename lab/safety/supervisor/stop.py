@@ -5,6 +5,7 @@ It waits for no scan, no lock and no disk before the modules have been told.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from lab.safety.judging.core import SUPERVISOR, SafetyCore
+from lab.safety.judging.scan import STOP_BY
 from lab.safety.supervisor.checks import OutputChecks, alarm_guidance, stop_key
 from lab.safety.supervisor.lab import DEVICES_ANSWER_S, LabPresence
 from lab.safety.supervisor.modules import WatchedModule
@@ -24,7 +26,6 @@ ANSWER_S = 0.3
 """Wall seconds in which a module must have acknowledged that an output was told to open."""
 LATCH_S = 0.2
 """Wall seconds that a STOP waits for the lock before it leaves latching to the next scan."""
-CAUSE = "STOP by "
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -58,6 +59,8 @@ class Stopper:
         self._core, self._lock, self._modules = core, lock, modules
         self._lab, self._checks, self._scribe = lab, checks, scribe
         self._unlatched: deque[str] = deque()
+        self.last_s = -math.inf
+        """When somebody stopped last, monotonic; two STOPs may share one latch, and a reset must tell them apart."""
         self.on_latched: Callable[[], None] = lambda: None
         """Called when a STOP has been latched; must not wait."""
         self._passing = threading.Condition()
@@ -76,7 +79,7 @@ class Stopper:
             actor: Who stops; anybody may.
             tell: Told each acknowledgement as it comes; must not wait.
         """
-        begun_s = time.monotonic()
+        begun_s = self.last_s = time.monotonic()
         self._unlatched.append(actor)
         told: dict[str, tuple[Future[float], ...]] = {}
         for module in self._modules.values():
@@ -97,7 +100,7 @@ class Stopper:
         while self._unlatched:
             actor = self._unlatched[0]
             # One latch is enough: a thousand STOPs in a second are one STOP, and each is in the audit log.
-            if not any(latch.cause.startswith(CAUSE) for latch in self._core.state.tripped):
+            if not any(latch.cause.startswith(STOP_BY) for latch in self._core.state.tripped):
                 self._core.stop(actor)
             self._unlatched.popleft()
 

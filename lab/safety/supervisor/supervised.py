@@ -20,6 +20,7 @@ from drivers.errors import DriverError, LinkError, RefusedError
 from drivers.gate import Granted
 from lab.errors import LabError
 from lab.safety.interlocks.expressions import Value
+from lab.safety.judging.scan import STOP_BY
 from lab.safety.supervisor.process import SOCKET, SupervisorGoneError, ask
 from lab.safety.supervisor.sockets import Lines, WireFormatError, close_quietly, connect_unix, encode
 
@@ -80,6 +81,14 @@ class SupervisorLink:
         self._permit_until_s = -math.inf
         self._refusal: str | None = None
         self._threads: list[threading.Thread] = []
+        self._anew = True
+        """Whether no snapshot has come over this connection yet."""
+        self._waiting: dict[tuple[str, float], float] = {}
+        """STOPs that are latched and were not passed on yet, with the monotonic time since which they are seen."""
+        self._done: set[tuple[str, float]] = set()
+        """Latched STOPs that were acted on."""
+        self._told: dict[str, float] = {}
+        """Who has stopped, by a message that came before its latch was seen, and when."""
 
     # -- life
 
@@ -182,6 +191,7 @@ class SupervisorLink:
                     self._stream = stream
                 self._send_beat()
                 for_s = time.monotonic()
+                self._anew = True
                 self._listen(Lines(stream))
                 retry_s = FIRST_RETRY_S if time.monotonic() - for_s > LONGEST_RETRY_S else retry_s
             except (OSError, WireFormatError):
@@ -196,8 +206,7 @@ class SupervisorLink:
             if "state" in message:
                 self._take_in(message["state"])
             elif "stop" in message:
-                by = str(message["stop"].get("by"))
-                threading.Thread(target=self._stop_all, args=(by,), name="stop all", daemon=True).start()
+                self._told_to_stop(str(message["stop"].get("by")))
             elif message.get("ok") is False and message.get("id") == 0:
                 self._refusal = "; ".join(map(str, message.get("reasons", ())))
                 return
@@ -208,6 +217,37 @@ class SupervisorLink:
             if snapshot.get("permit_until") is not None:
                 self._permit_until_s = float(snapshot["permit_until"])
             self._seen.notify_all()
+        self._catch_up(snapshot)
+
+    def _told_to_stop(self, by: str) -> None:
+        """A STOP is passed on: obeyed each time, for the supervisor waits for every device's answer."""
+        latched = _stops(self._snapshot)
+        self._done |= latched
+        if not latched:
+            self._told[by] = time.monotonic()
+        self._begin_stop(by)
+
+    def _catch_up(self, snapshot: Mapping[str, Any]) -> None:
+        """Act on a latched STOP that nobody passed on: it came while this link was down.
+
+        One that is latched while the link holds is passed on a moment later, and waited for; what a new connection
+        finds latched is not.
+        """
+        now_s, latched = time.monotonic(), _stops(snapshot)
+        self._done &= latched
+        anew, self._anew = self._anew, False
+        self._told = {by: told_s for by, told_s in self._told.items() if now_s - told_s <= STALE_S}
+        for stop in latched - self._done:
+            if self._told.pop(_who(stop), None) is not None:
+                self._done.add(stop)
+        self._waiting = {stop: self._waiting.get(stop, now_s) for stop in latched - self._done}
+        for stop, since_s in self._waiting.items():
+            if anew or now_s - since_s > STALE_S:
+                self._done.add(stop)
+                self._begin_stop(_who(stop))
+
+    def _begin_stop(self, by: str) -> None:
+        threading.Thread(target=self._stop_all, args=(by,), name="stop all", daemon=True).start()
 
     def _beat(self) -> None:
         due_s = time.monotonic()
@@ -249,6 +289,16 @@ class SupervisorLink:
 
     def _stale_s(self) -> float:
         return time.monotonic() - self._seen_s
+
+
+def _stops(snapshot: Mapping[str, Any]) -> set[tuple[str, float]]:
+    """The STOPs that are latched, each with the lab time at which it came."""
+    latches = ((str(latch["cause"]), float(latch["at_s"])) for latch in snapshot.get("tripped", ()))
+    return {(cause, at_s) for cause, at_s in latches if cause.startswith(STOP_BY)}
+
+
+def _who(stop: tuple[str, float]) -> str:
+    return stop[0].removeprefix(STOP_BY)
 
 
 class SupervisedModule:
