@@ -45,10 +45,10 @@ SIGNAL_NAMES = {KILL: "kill -9", STOP: "SIGSTOP"}
 class Sizes:
     """How much is done."""
 
-    stops: int = 2000
+    stops: int = 1000
     kills: int = 500
-    served: int = 40
-    reactions: int = 100
+    served: int = 20
+    reactions: int = 60
     scans: int = 100_000
     sequences: int = 2000
 

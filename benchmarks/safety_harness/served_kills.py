@@ -47,7 +47,7 @@ class ServedKiller:
         rng = random.Random(f"{self._seed} served {self._how} {trial} {self._tries}")
         lab, service = self._lab, self._get_ready()
         began_s = time.monotonic()
-        lab.ask_for_heat()
+        lab.heat()
         time.sleep(rng.uniform(0.0, RANDOM_S))
         signal_s = time.monotonic()
         service.send_signal(SIGNALS[self._how])
@@ -70,6 +70,7 @@ class ServedKiller:
         if service is None or service.poll() is not None:
             service = lab.serve()
             _wait_for_programme(lab)
+            lab.forget_leases()
         lab.reset()
         return service
 
