@@ -45,10 +45,10 @@ SIGNAL_NAMES = {KILL: "kill -9", STOP: "SIGSTOP"}
 class Sizes:
     """How much is done."""
 
-    stops: int = 1000
+    stops: int = 600
     kills: int = 500
-    served: int = 20
-    reactions: int = 60
+    served: int = 15
+    reactions: int = 40
     scans: int = 100_000
     sequences: int = 2000
 

@@ -144,7 +144,7 @@ class ServedLab:
         if armed["denied"]:
             raise LabError("; ".join(armed["denied"]))
         given = client.execute(armed["token"])
-        ended = client.finished(given["id"], within_s=HEAT_WITHIN_S)
+        ended = client.finished(given["command"], within_s=HEAT_WITHIN_S)
         if ended.get("error"):
             raise LabError(str(ended["error"]))
 
