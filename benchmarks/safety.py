@@ -217,7 +217,7 @@ def reactions(bench: Bench) -> list[Figure]:
         bench.figure("trip reaction beyond its time, p99", percentile(late_s, 0.99), "s", TWO_SCANS_S),
         bench.figure("trip reaction beyond its time, max", max(late_s), "s", TWO_SCANS_S),
         bench.none_of("trips that did not open", total_of(found, "missed"), len(late_s)),
-        bench.none_of("trips that nothing drives", len(undriven(rules.interlocks)), len(found)),
+        bench.figure("trips that nothing drives", len(undriven(rules.interlocks)), "", 0.0),
         bench.figure("deaf module, beyond its watchdog, max", max(deaf_s), "s", 0.1),
     ]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock, RealClock
-from lab.config.lab_file import DIFFRACTOMETER_DRIVERS, SAFETY_DRIVER, LabConfig
+from drivers.kinds import Kind
+from lab.config.lab_file import LabConfig
 from lab.errors import UsageError
 from lab.safety.alarms.notify_routes import Route
 from lab.safety.interlocks.expressions import Value
@@ -72,15 +73,19 @@ def supervisor_of(
     users: Path,
     http: HttpPlace | None = None,
     routes: Sequence[Route] = (),
-) -> dict[str, Any]:
-    """Have a supervisor watch a lab; gives what it says of itself.
+) -> bool:
+    """Have a supervisor watch a lab.
+
+    Returns:
+        Whether it was started here, and so ends with `resources`.
 
     Raises:
         UsageError: Where it does not come up, or one runs by other rules, on other modules or at another pace.
     """
     facts = running_supervisor(config.name)
     told = config_of(config, http=http or HttpPlace(), users=users, routes=routes)
-    if facts is None:
+    started = facts is None
+    if started:
         process = start_supervisor(told, runtime)
         resources.callback(_end, process)
         facts = running_supervisor(config.name)
@@ -97,7 +102,7 @@ def supervisor_of(
             f"pace, than {config.path} and what serves it now say: end the old one, and start it again with athanor "
             "safety"
         )
-    return facts
+    return started
 
 
 class Supervised:
@@ -112,8 +117,20 @@ class Supervised:
         *,
         values: Callable[[], Mapping[str, Value]],
         running: Callable[[], Collection[str]],
+        started_here: bool,
     ) -> None:
-        """Make it; nothing is connected before `start`."""
+        """Make it; nothing is connected before `start`.
+
+        Args:
+            config: The lab file.
+            interlocks: The rules.
+            runtime: The laboratory's runtime folder.
+            on_stop: Given who stopped, what stops each device.
+            values: The lab service's own signals as they can be believed now.
+            running: Outputs whose controller runs a programme now.
+            started_here: Whether the supervisor was started for this lab service, and ends with it.
+        """
+        self._config, self._started_here = config, started_here
         self._outputs = tuple(interlocks.outputs)
         self.raised: list[str] = []
         self.link = SupervisorLink(
@@ -133,13 +150,25 @@ class Supervised:
         causes = [latch["cause"] for latch in latches]
         others = [cause for cause in causes if cause != BOOT]
         if others:
-            raise UsageError(f"{', '.join(others)} has tripped and was not reset: find out why, then `athanor reset`")
+            raise UsageError(f"{', '.join(others)} has tripped and was not reset: {self._remedy()}")
         if causes:
             # A STOP that comes between is a person's, and stays.
             seen = [[latch["cause"], latch["at_s"]] for latch in latches]
             answered = self.request({"do": "reset", "actor": actor, "seen": seen})
             if not answered["ok"]:
                 raise UsageError(f"the lab cannot be started: {'; '.join(answered['reasons'])}")
+
+    def _remedy(self) -> str:
+        """How a person resets what is latched: latches outlive the supervisor, and a reset needs one that runs."""
+        if not self._started_here:
+            return "find out why and remove the cause, then `athanor reset`, and start again"
+        lab = self._config
+        first = f"`athanor sim --lab {lab.path}` where no simulator runs by itself, " if lab.simulated else ""
+        return (
+            "find out why and remove the cause; the supervisor that was started here ends with it and keeps what "
+            f"tripped, so start one by itself ({first}`athanor safety --lab {lab.path}`), then "
+            f"`athanor reset --lab {lab.name}`, and start again"
+        )
 
     def close(self) -> None:
         """Leave every output open, and say no more."""
@@ -153,8 +182,8 @@ def stoppable(config: LabConfig) -> tuple[str, ...]:
 
     The contactors are the supervisor's, and a diffractometer has no stop: it ends its scan behind its own shutter.
     """
-    without = (SAFETY_DRIVER, *DIFFRACTOMETER_DRIVERS)
-    return tuple(name for name, device in config.devices.items() if device.driver not in without)
+    without = (Kind.SAFETY, Kind.DIFFRACTOMETER)
+    return tuple(name for name, device in config.devices.items() if device.kind not in without)
 
 
 def _end(process: subprocess.Popen[Any]) -> None:

@@ -162,11 +162,6 @@ class Recipe(_Frozen):
         return self
 
     @property
-    def total_mass_mg(self) -> float:
-        """What the vial holds when all precursors are in."""
-        return sum(p.mass_mg for p in self.precursors)
-
-    @property
     def regrinds(self) -> int:
         """How often the powder is ground and fired again."""
         return len(self.firings) - 1

@@ -29,6 +29,9 @@ CONTINUE_S = 1.0
 LOST_S = {KILL: 0.0, STOP: LOST_AFTER_S}
 """A dead process' connection closes at once; one that is stopped counts as gone after so many seconds."""
 TWO_SCANS_S = 0.2
+SOONER_S = 0.35
+"""How much sooner than declared after a signal an output may open: the time counts from the last beat, a fifth of a
+second before the signal at most, and the last scan that is not later than declared opens; the rest is the trial's."""
 SETTLED_S = LOST_AFTER_S + CONTINUE_S + 0.8
 ASK_S = 0.1
 
@@ -130,7 +133,7 @@ def judge_loss(
         off_s = edges[-1].monotonic_s - signal_s
         # What is declared counts from the last sign of life; nobody can notice before the service counts as lost.
         late_s.append(off_s - max(lost_s, declared_s[output]))
-        early += off_s < declared_s[output] - TWO_SCANS_S
+        early += off_s < declared_s[output] - SOONER_S
     if not late_s and not left_on:
         return None
     new = granted + closed_again

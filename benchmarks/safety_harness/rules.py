@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.safety_harness.bad_inputs import Scans, random_scans
 from benchmarks.safety_harness.trials import ROOT, Trials
-from lab.config.lab_file import LabConfig, load_lab
+from lab.config.lab_file import LabConfig, limited_of, load_lab
 from lab.safety.commands.judgement import Limits
 from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.file import load_interlock_file
@@ -69,8 +69,7 @@ def bad_inputs(trials: Trials, count: int, rules: Shipped, seed: int) -> Counter
     config = rules.config
     limits = {
         name: Limits(
-            device.limits.setpoint,
-            device.limits.mass,
+            limited_of(device),
             tuple(furnace for furnace, its in config.furnaces.items() if its.watched_by == name),
         )
         for name, device in config.devices.items()

@@ -26,11 +26,6 @@ class Playback:
     mismatches: int
     """Requests that differed from the recorded ones."""
 
-    @property
-    def identical(self) -> bool:
-        """Whether every value is the same, bit for bit."""
-        return not self.mismatches and self.recorded == self.replayed
-
 
 def play_back(data: Path, lab: LabConfig, terms: Terms, analyst: Analyst, scratch: Path) -> Playback:
     """Run the recipes of a finished run again, every instrument's side played from the transcript.

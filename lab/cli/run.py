@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.errors import FAILED, sentences
+from lab.cli.places import data_folder, lab_file
 from lab.errors import UsageError
 
 TRUTH_FILES = ("truth.json", "library.json")
@@ -52,14 +52,15 @@ def run_campaign(
     started_s = time.monotonic()
     with sentences():
         from lab.campaign.session import Session
-        from lab.config.lab_file import load_lab, packaged_lab
+        from lab.config.lab_file import load_lab
         from lab.startup import Choices, make_clock
 
-        config = load_lab(_lab(lab) if lab is not None else packaged_lab())
+        config = load_lab(lab_file(lab))
         work = _work(what, config, budget, dry=dry)
         make_clock(clock, simulated=dry or not config.real_devices)
         choices = Choices(seed=seed, clock=clock, truth=_truth(truth), simulate_all=dry, actor=getpass.getuser())
-        folder = _folder(data, work.name, seed)
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", work.name).strip("-")
+        folder = data_folder(data, f"{stem}-seed{seed}", ("recipes", "raw", "fits"))
         session = Session(work, config, choices, folder, started_s)
         if config.real_devices and not dry and not yes:
             session.confirm = _confirm
@@ -88,16 +89,6 @@ def _confirm(opened: OpenLab) -> None:
         raise UsageError("nothing was started: nobody said yes")
 
 
-def _lab(path: Path) -> Path:
-    """The same path, where a lab file is there."""
-    from lab.cli.files import kind_of
-
-    kind = kind_of(path)
-    if kind != "lab":
-        raise UsageError(f"--lab {path}: is a {kind} file: give a lab file")
-    return path
-
-
 def _work(what: Path, config: LabConfig, budget: int | None, *, dry: bool) -> Any:
     """What to run: a campaign, or in a dry run also one recipe."""
     from lab.campaign.session import campaign_work, recipe_work
@@ -123,21 +114,6 @@ def _truth(truth: Path | None) -> Path | None:
             f"--truth {truth}: holds no truth, {' and '.join(missing)} is missing: give the folder of a truth"
         )
     return truth
-
-
-def _folder(data: Path | None, name: str, seed: int) -> Path:
-    """The data folder, made if need be; never one that holds anything already."""
-    if data is None:
-        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        data = Path("runs") / f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}-seed{seed}-{stamp}"
-    if any(not path.is_dir() for path in data.rglob("*")):
-        raise UsageError(f"--data {data}: holds files already: give a new or empty folder")
-    try:
-        for part in ("recipes", "raw", "fits"):
-            (data / part).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--data {data}: cannot be written ({error.strerror}): give another folder") from None
-    return data
 
 
 @contextmanager

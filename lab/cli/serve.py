@@ -8,15 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.errors import sentences
+from lab.cli.places import data_folder, lab_file
 from lab.errors import UsageError
 
 if TYPE_CHECKING:
-    from lab.config.lab_file import LabConfig
     from lab.console.listen import Listen
     from lab.safety.people.users import UserStore
     from lab.safety.supervisor.config import HttpPlace
@@ -53,15 +52,15 @@ def serve_lab(
     """
     with sentences(), _until_told() as told:
         from lab.campaign.session import take_back
-        from lab.config.lab_file import load_lab, packaged_lab
+        from lab.config.lab_file import load_lab
         from lab.console.running import served
         from lab.startup import Choices, jumps, open_service
 
         listen = _listen(host, port, tls_cert, tls_key, behind_proxy)
-        config = load_lab(packaged_lab() if lab_path is None else _lab(lab_path))
+        config = load_lab(lab_file(lab_path))
         if jumps(clock or "real", simulated=not config.real_devices):
             raise UsageError("--clock jump: time would jump past everybody who is served: use real or 'scaled K'")
-        folder = _folder(data, config)
+        folder = data_folder(data, f"{config.name}-service", ("raw",))
         with ExitStack() as stack:
             try:
                 opened, runtime = stack.enter_context(
@@ -128,16 +127,6 @@ def _until_told() -> Iterator[Told]:
                 signal.signal(number, handler)
 
 
-def _lab(path: Path) -> Path:
-    """The same path, where a lab file is there."""
-    from lab.cli.files import kind_of
-
-    kind = kind_of(path)
-    if kind != "lab":
-        raise UsageError(f"--lab {path}: is a {kind} file: give a lab file")
-    return path
-
-
 def _listen(
     host: str | None, port: int | None, tls_cert: Path | None, tls_key: Path | None, behind_proxy: Sequence[str]
 ) -> Listen:
@@ -159,20 +148,6 @@ def _stop_place(listen: Listen) -> HttpPlace | None:
     from lab.safety.supervisor.config import HttpPlace
 
     return HttpPlace(listen.host, 0, listen.tls_cert, listen.tls_key) if listen.tls else None
-
-
-def _folder(data: Path | None, config: LabConfig) -> Path:
-    """The data folder, made if need be; never one that holds anything already."""
-    if data is None:
-        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        data = Path("runs") / f"{config.name}-service-{stamp}"
-    if any(not path.is_dir() for path in data.rglob("*")):
-        raise UsageError(f"--data {data}: holds files already: give a new or empty folder")
-    try:
-        (data / "raw").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--data {data}: cannot be written ({error.strerror}): give another folder") from None
-    return data
 
 
 def _first_user(users: UserStore) -> dict[str, str] | None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from drivers.aeris import Aeris
-from drivers.eurotherm import Eurotherm3216P
+from drivers.devices.aeris import Aeris
+from drivers.devices.eurotherm_3216p import Eurotherm3216P
+from drivers.devices.quantos import QuantosDoser
+from drivers.devices.text_mover import TextMover
 from drivers.instrument import Instrument
-from drivers.quantos import QuantosDoser
-from drivers.text_mover import TextMover
 from lab import processes
 from lab.config.lab_file import load_lab, packaged_lab
 from lab.errors import UsageError
@@ -59,18 +59,55 @@ def test_a_supervisor_that_runs_is_used_only_where_it_watches_the_same(
     lab = load_lab(packaged_lab())
     with ExitStack() as resources:
         if why is None:
-            assert supervisor_of(lab, RULES, tmp_path, resources, users=tmp_path / "users") == running
+            assert supervisor_of(lab, RULES, tmp_path, resources, users=tmp_path / "users") is False
             return
         with pytest.raises(UsageError, match=why):
             supervisor_of(lab, RULES, tmp_path, resources, users=tmp_path / "users")
 
 
+def supervised_of(folder: Path, *, started_here: bool) -> Supervised:
+    lab = load_lab(packaged_lab())
+    return Supervised(
+        lab, RULES, folder, lambda by: {}, values=lambda: {}, running=lambda: (), started_here=started_here
+    )
+
+
+def test_a_supervisor_that_was_started_here_is_told_from_one_that_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([None, {"pid": 7, "rules": RULES.sha256, "digest": "d1"}])
+    monkeypatch.setattr(processes, "running_supervisor", lambda name: next(found))
+    monkeypatch.setattr(processes, "config_of", lambda config, **more: {"digest": "d1"})
+    monkeypatch.setattr(processes, "start_supervisor", lambda told, runtime: None)
+    monkeypatch.setattr(processes, "_end", lambda process: None)
+    with ExitStack() as resources:
+        assert supervisor_of(load_lab(packaged_lab()), RULES, tmp_path, resources, users=tmp_path / "users") is True
+
+
+@pytest.mark.parametrize(
+    ("started_here", "remedy"),
+    [
+        (False, r"remove the cause, then `athanor reset`, and start again$"),
+        (
+            True,
+            r"ends with it .*`athanor sim --lab .*`athanor safety --lab .*`athanor reset --lab powder-1`, and start",
+        ),
+    ],
+)
+def test_what_else_has_tripped_is_a_persons_and_the_sentence_says_where_it_can_be_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started_here: bool, remedy: str
+) -> None:
+    supervised = supervised_of(tmp_path, started_here=started_here)
+    latches = [{"cause": cause, "at_s": 3.5} for cause in ("STOP by ada", BOOT)]
+    monkeypatch.setattr(supervised, "snapshot", lambda: {"tripped": latches})
+    with pytest.raises(UsageError, match=f"^STOP by ada has tripped and was not reset: .*{remedy}"):
+        supervised.start({}, {}, "ada")
+
+
 def test_a_start_resets_the_start_up_that_it_saw_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    supervised = Supervised(
-        load_lab(packaged_lab()), RULES, tmp_path, lambda by: {}, values=lambda: {}, running=lambda: ()
-    )
+    supervised = supervised_of(tmp_path, started_here=True)
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(supervised, "snapshot", lambda: {"tripped": [{"cause": BOOT, "at_s": 3.5}]})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from drivers.errors import DriverError, LinkError, RefusedError
+from drivers.errors import DriverError, GrantError, LinkError, RefusedError
 from drivers.gate import Command, Granted
 from lab.safety.interlocks.expressions import Value
 from lab.safety.judging.scan import BOOT
@@ -125,6 +125,17 @@ def test_closing_the_link_is_the_labs_end(lab: Lab, guard: Guard) -> None:
     assert holds_within(lambda: guard.scanner.snapshot["lab"]["alive"])
     lab.link.close()
     assert holds_within(lambda: not guard.scanner.snapshot["lab"]["alive"])
+    guard.core.settle()
+    assert guard.core.state.lab_left, "it has said goodbye"
+    assert guard.core.alarms.get("lab-lost") is None
+
+
+def test_a_link_that_breaks_off_is_a_loss(lab: Lab, guard: Guard, server: Server) -> None:
+    assert holds_within(lambda: guard.scanner.snapshot["lab"]["alive"])
+    cut_off(lab, guard, server)
+    assert holds_within(lambda: guard.core.state.lab_lost_s is not None)
+    guard.core.settle()
+    assert guard.core.alarms.get("lab-lost") is not None
 
 
 def test_without_scans_the_permit_runs_out_and_values_are_unknown(
@@ -318,7 +329,16 @@ def test_a_refusal_carries_the_supervisors_reasons(module: SupervisedModule, gua
 
 def test_a_contactor_without_a_name_is_nobodys(lab: Lab, guard: Guard) -> None:
     with pytest.raises(RefusedError, match="no name in the interlock file"):
-        SupervisedModule(lab.link, "safety-9").set_contactor(True, GRANT)
+        SupervisedModule(lab.link, "safety-9").set_contactor(True, Granted(Command("safety-9", "close-contactor"), 0.0))
+
+
+def test_leave_for_another_device_switches_and_rearms_nothing(module: SupervisedModule, guard: Guard) -> None:
+    other = Granted(Command("safety-2", "close-contactor"), 0.0)
+    with pytest.raises(GrantError, match="safety-1: leave to close-contactor was given for safety-2"):
+        module.set_contactor(True, other)
+    with pytest.raises(GrantError, match="was given for safety-2"):
+        module.rearm(other)
+    assert guard.hardware["safety-1"].coils[0] is False
 
 
 def test_a_reading_that_is_too_old_is_silence(module: SupervisedModule, guard: Guard, scans: threading.Event) -> None:

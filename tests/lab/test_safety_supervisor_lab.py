@@ -22,7 +22,7 @@ class Times:
 
 
 def test_nobody_is_there_at_first() -> None:
-    alive, values, _, running = LabPresence().look()
+    alive, values, _, running, _ = LabPresence().look()
     assert (alive, values, running) == (False, {}, frozenset())
 
 
@@ -33,7 +33,7 @@ def test_a_lab_lives_as_long_as_it_beats() -> None:
     now.now_s += 0.9 * LOST_AFTER_S
     assert lab.beat(peer, {"f1.setpoint": 400.0}, [F1])
     now.now_s += 0.9 * LOST_AFTER_S
-    alive, values, age_s, running = lab.look()
+    alive, values, age_s, running, _ = lab.look()
     assert alive
     assert values == {"f1.setpoint": 400.0}
     assert running == {F1}
@@ -48,10 +48,42 @@ def test_what_ran_is_remembered_when_the_lab_is_gone() -> None:
     lab.hello(peer, 1, ())
     lab.beat(peer, {"f1.setpoint": 400.0}, [F1])
     lab.gone(peer)
-    alive, values, _, running = lab.look()
+    alive, values, _, running, left = lab.look()
     assert not alive
+    assert not left
     assert values == {}
     assert running == {F1}
+
+
+def test_a_lab_that_says_goodbye_has_left_and_what_ran_is_remembered() -> None:
+    peer, ended = FakePeer(), list[str]()
+    lab = LabPresence()
+    lab.on_gone = lambda: ended.append("gone")
+    lab.hello(peer, 1, ())
+    lab.beat(peer, {"f1.setpoint": 400.0}, [F1])
+    assert lab.bye(peer)
+    assert lab.look()[:2] == (False, {})
+    assert lab.look().left
+    assert lab.look().running == {F1}
+    lab.gone(peer)
+    assert lab.look().left, "its connection closes after that"
+    assert ended == ["gone"]
+    assert not lab.beat(peer, {}, ())
+    lab.hello(FakePeer(), 2, ())
+    assert lab.look()[0::4] == (True, False)
+
+
+def test_nobody_says_goodbye_for_the_lab() -> None:
+    peer, stranger = FakePeer(), FakePeer()
+    lab = LabPresence()
+    assert not lab.bye(stranger)
+    lab.hello(peer, 1, ())
+    assert not lab.bye(stranger)
+    assert lab.look().alive
+    lab.gone(peer)
+    assert not lab.bye(stranger)
+    assert not lab.bye(peer), "one that was lost has not left"
+    assert lab.look().left is False
 
 
 def test_a_second_lab_is_refused_while_the_first_is_alive_and_takes_over_when_it_hangs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from lab.safety.interlocks.rules import Rule
 from lab.safety.people.users import Costs, UserStore
 from lab.safety.supervisor.requests import Requests
-from tests.lab.guarded import F1, RULES, FakePeer, Guard, scanning
+from tests.lab.guarded import F1, F2, RULES, FakePeer, Guard, scanning
 
 CHEAP = Costs(passes=1, memory_kib=64, lanes=1)
 
@@ -91,6 +92,31 @@ def test_only_a_connection_that_said_hello_may_beat(guard: Guard) -> None:
     assert known == {"f1.setpoint": 400.0, **dict.fromkeys(("f1.bad", "f1.none", "f1.huge", "f1.nan"))}
     guard.requests.gone(peer)
     assert guard.lab.look()[0] is False
+
+
+def test_a_goodbye_opens_at_the_next_scan_like_a_loss_and_alarms_nobody(guard: Guard) -> None:
+    guard.ready()
+    with scanning(guard):
+        assert guard.ask("close", output=F2, actor="ada")["ok"]
+    assert guard.requests.answer(guard.service, {"do": "bye"}) is None
+    guard.scanner.scan(time.monotonic())
+    guard.modules["safety-2"]._opener.submit(lambda wire: None).result(1.0)
+    assert guard.hardware["safety-2"].coils[0] is False
+    assert guard.core.state.lab_lost_s is not None
+    guard.core.settle()
+    assert "lab-lost" not in {alarm.key for alarm in guard.core.alarms.active()}
+
+
+def test_a_strangers_goodbye_hides_no_loss(guard: Guard) -> None:
+    guard.ready()
+    refused = guard.requests.answer(FakePeer(), {"id": 2, "do": "bye"})
+    assert refused is not None
+    assert "nobody has left" in refused["reasons"][0]
+    guard.requests.gone(guard.service)
+    guard.requests.answer(FakePeer(), {"do": "bye"})
+    guard.scanner.scan(time.monotonic())
+    guard.core.settle()
+    assert "lab-lost" in {alarm.key for alarm in guard.core.alarms.active()}
 
 
 def test_devices_answer_a_stop_over_the_labs_connection(guard: Guard) -> None:

@@ -251,10 +251,29 @@ def test_missed_scans_are_not_made_up_for(guard: Guard, monkeypatch: pytest.Monk
     monkeypatch.setattr("lab.safety.supervisor.scan.time.monotonic", lambda: now["s"])
     monkeypatch.setattr(guard.scanner, "scan", scan)
     monkeypatch.setattr(
-        guard.scanner._closing, "wait", lambda for_s: now.update(s=now["s"] + for_s) or guard.scanner._closing.is_set()
+        guard.scanner._wake, "wait", lambda for_s: now.update(s=now["s"] + for_s) or guard.scanner._closing
     )
     guard.scanner.run()
     assert due == pytest.approx([0.0, 0.1, 0.5, 0.6])
+
+
+def test_a_scan_is_made_out_of_turn_when_asked_for_and_only_one_before_the_next_is_due(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began_s, scans = time.monotonic(), list[float]()
+    now = {"s": began_s}
+
+    def scan(due_s: float) -> None:
+        scans.append(due_s - began_s)
+        guard.scanner.scan_soon()
+        if len(scans) == 4:
+            guard.scanner.end()
+
+    monkeypatch.setattr("lab.safety.supervisor.scan.time.monotonic", lambda: now["s"])
+    monkeypatch.setattr(guard.scanner, "scan", scan)
+    monkeypatch.setattr("lab.safety.supervisor.scan.time.sleep", lambda for_s: now.update(s=now["s"] + for_s))
+    guard.scanner.run()
+    assert scans == pytest.approx([0.0, 0.0, 0.1, 0.1])
 
 
 def test_there_is_no_permit_after_the_last_scan(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:

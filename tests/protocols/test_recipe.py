@@ -22,8 +22,7 @@ def test_an_unknown_field_is_refused(recipe: Recipe) -> None:
         Recipe.model_validate(recipe.model_dump() | {"mass_tolerance_g": 1.0})
 
 
-def test_total_mass_and_regrinds_follow_from_the_parts(recipe: Recipe) -> None:
-    assert recipe.total_mass_mg == 832.0
+def test_regrinds_follow_from_the_firings(recipe: Recipe) -> None:
     assert recipe.regrinds == 0
     assert recipe.model_copy(update={"firings": recipe.firings * 3}).regrinds == 2
 

@@ -188,11 +188,6 @@ class AlarmBook:
 
     # -- what stands
 
-    def tick(self) -> None:
-        """Let what is shelved come back when its time is over; every other call does so too."""
-        with self._written():
-            pass
-
     def get(self, key: str) -> Alarm | None:
         """One alarm, None where it was never raised."""
         with self._changing():

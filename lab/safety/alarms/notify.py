@@ -1,4 +1,4 @@
-"""Tells people who are not looking: alarms, trips and waiting questions go out over every route that wants them.
+"""Tells people who are not looking: alarms and trips go out over every route that wants them.
 
 Each route has a thread of its own, so that a server that hangs delays no other; offering a notice never waits. A
 route that keeps failing raises an alarm, which goes out over the others.
@@ -66,10 +66,6 @@ class Notifier:
         """Somebody has seen to it: what has not gone out yet does not."""
         for lane in self._lanes:
             lane.settle(key)
-
-    def ask(self, key: str, text: str, *, guidance: str = "", priority: Priority = Priority.MEDIUM) -> None:
-        """A question waits for a person; `settle` says that it was answered."""
-        self.notify(Notice(key, text, priority, guidance, kind="question"))
 
     def close(self, wait_s: float = CLOSE_S) -> None:
         """Try once more what is due, and end; waits for at most `wait_s`."""

@@ -38,8 +38,6 @@ class Notice:
     priority: Priority
     guidance: str = ""
     source: str = ""
-    kind: str = "alarm"
-    """``alarm`` or ``question``."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,7 @@ class Message:
         where = self.lab if self.world == "real" else f"{self.lab}, {self.world}"
         first = self.notices[0]
         if len(self.notices) == 1:
-            what = "question" if first.kind == "question" else first.priority.upper()
-            return _one_line(f"[{where}] {what}: {first.text}")
+            return _one_line(f"[{where}] {first.priority.upper()}: {first.text}")
         return _one_line(f"[{where}] {len(self.notices)} alarms, the worst is {first.priority}: {first.text}")
 
     @property

@@ -79,11 +79,6 @@ class AuditLog:
         """Number and hash of the newest record: what to keep elsewhere."""
         return self._number, self._head
 
-    @property
-    def waiting(self) -> int:
-        """How many records the disk has not taken yet."""
-        return len(self._waiting)
-
     def write(
         self,
         action: str,

@@ -4,8 +4,10 @@ Known from the tasks of the samples, before they begin: what is about to be ther
 known by their formula:
 
     oxidiser   peroxides and superoxides, nitrates, chlorates, perchlorates, permanganates
-    organic    an organic solvent that has not been dried off, or carbon with hydrogen that is no (bi)carbonate
-    dry        no solvent, or dried since
+    organic    an organic solvent, or carbon with hydrogen that is no (bi)carbonate
+    dry        no solvent
+
+A firing to its end leaves nothing but oxidiser.
 
 An empty place holds neither oxidiser nor organic matter, and is dry. A lot that nobody knows makes all that is
 asked of it unknown.
@@ -80,10 +82,6 @@ class Contents:
         """A sample is ground in a solvent; None is dry."""
         if solvent is not None:
             self._change(sample, solvent=solvent not in WATERY, wet=True)
-
-    def dried(self, sample: str) -> None:
-        """A sample has lost its solvent."""
-        self._change(sample, solvent=False, wet=False)
 
     def fired(self, sample: str) -> None:
         """A sample went through a firing to its end: nothing organic or wet is left, but oxidiser may be."""

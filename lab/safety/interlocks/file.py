@@ -128,15 +128,6 @@ class LoadedFile:
         return Fault(str(self.path), line_of(self.data, keys), message)
 
 
-def load_interlocks(path: Path) -> Interlocks:
-    """Read and check an interlock file.
-
-    Raises:
-        DocumentError: With every fault and its line.
-    """
-    return load_interlock_file(path).interlocks
-
-
 def load_interlock_file(path: Path) -> LoadedFile:
     """Read and check an interlock file, and keep it as it stands beside what it means.
 

@@ -29,7 +29,6 @@ from lab.safety.judging.scan import (
     Readings,
     SafetyState,
     boot,
-    must_open,
     reset,
     step,
     with_rises,
@@ -39,7 +38,8 @@ UNREADABLE = "kept latches cannot be read"
 """Latched where nobody knows what had tripped before: a person must look."""
 KEEP_AGAIN_S = 1.0
 """Lab seconds after which latches that could not be written are written again."""
-LAB_LOST = "lab-lost"
+LAB_LOST, LAB_LEFT = "lab-lost", "lab-left"
+"""What is written down when the lab service is gone: without a word, which is an alarm too, or with one."""
 SUPERVISOR = "safety supervisor"
 
 
@@ -132,10 +132,6 @@ class SafetyCore:
     def values(self) -> Mapping[str, Value]:
         """Every signal, output and rise of the last scan; None is unknown."""
         return self._values
-
-    def must_open(self) -> list[str]:
-        """Outputs that may not be closed now."""
-        return must_open(self.interlocks, self.state, self._now())
 
     # -- people
 
@@ -333,18 +329,18 @@ class SafetyCore:
             self._note("bypass-over", device=ended.bypass.rule, reason=ended.why, bypass=ended.bypass.id)
 
     def _settle_lab(self, before: SafetyState, after: SafetyState) -> None:
-        if after.lab_lost_s is not None and before.lab_lost_s is None and self._settled_before(before):
-            continuing = {name: round(until - after.lab_lost_s) for name, until in after.continuing.items()}
+        was, now = _absence(before), _absence(after)
+        # At the first scan nobody can have lost a lab service yet.
+        if was == now or (now is not None and before.scan == 0):
+            return
+        if now == LAB_LOST:
             self._raise(LAB_LOST, "the lab service is gone", "start it again; running programmes go on", "high")
-            self._note("lab-lost", after=continuing)
-        elif after.lab_lost_s is None and before.lab_lost_s is not None:
+        elif was == LAB_LOST:
             self.alarms.clear(LAB_LOST)
+        if now is None or after.lab_lost_s is None:
             self._note("lab-back")
-
-    @staticmethod
-    def _settled_before(before: SafetyState) -> bool:
-        """Whether this is not the first scan, at which nobody can have lost a lab service yet."""
-        return before.scan > 0
+        else:
+            self._note(now, after={name: round(until - after.lab_lost_s) for name, until in after.continuing.items()})
 
     def _keep(self) -> None:
         """Bring the latches to the disk."""
@@ -376,9 +372,16 @@ def _trip_key(cause: str) -> str:
     return f"trip:{cause}"
 
 
+def _absence(state: SafetyState) -> str | None:
+    """In which way the lab service is gone; None where it is there."""
+    if state.lab_lost_s is None:
+        return None
+    return LAB_LEFT if state.lab_left else LAB_LOST
+
+
 def _same(before: SafetyState, after: SafetyState) -> bool:
     """Whether nothing changed that anybody must be told."""
-    watched = ("tripped", "interlocked", "acting", "lab_lost_s")
+    watched = ("tripped", "interlocked", "acting", "lab_lost_s", "lab_left")
     return before.scan > 0 and all(getattr(before, name) == getattr(after, name) for name in watched)
 
 

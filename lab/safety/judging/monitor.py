@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drivers.clock import Clock, Task
+from drivers.devices.safety_io import ANALOGUE_SIGNALS, COIL_SIGNALS, INPUT_SIGNALS
 from drivers.gate import DriverError, acting_as
-from drivers.safety_io import ANALOGUE_SIGNALS, COIL_SIGNALS, INPUT_SIGNALS
-from lab.records.journal import Journal
+from lab.records.journal import Journal, JournalError
 from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.rules import Output, Signal
 from lab.safety.judging.core import SafetyCore
 from lab.safety.judging.desk import answer
 from lab.safety.judging.pace import SCANS_TO_NOTICE, scan_interval_s, watchdog_s
-from lab.safety.judging.scan import BOOT, Action, ActionKind, Readings, with_rises
+from lab.safety.judging.scan import Action, ActionKind, Readings, with_rises
 
 if TYPE_CHECKING:
     from lab.safety.people.users import UserStore
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ACTOR = "safety monitor"
 ACTED_ON = frozenset({"stop", "reset", "approve", "end-bypass"})
 """Requests after which a scan is made at once; others change nothing that a scan acts on."""
+ANSWER_S = 60.0
+"""Lab seconds in which a module must have ended a verb."""
 
 
 class SafetyMonitor:
@@ -196,7 +198,7 @@ class SafetyMonitor:
             after = self.core.state
         if (after.tripped, after.interlocked) != (before.tripped, before.interlocked):
             tripped = [latch.cause for latch in after.tripped]
-            self._journal.write("safety", tripped=tripped, interlocked=sorted(after.interlocked))
+            self._note("safety", tripped=tripped, interlocked=sorted(after.interlocked))
         self._scanned_s = self._clock.now()
 
     def _readings(self) -> Readings:
@@ -237,7 +239,6 @@ class SafetyMonitor:
             self._alarm(name, f"contactor not confirmed open: {error}")
 
     def _alarm(self, name: str, text: str) -> None:
-        self._journal.write("alarm", durable=True, device=name, text=text)
         self.core.alarms.raise_(
             f"module:{name}",
             text=f"{name}: {text}",
@@ -245,6 +246,16 @@ class SafetyMonitor:
             priority="critical",
             source=ACTOR,
         )
+        self._note("alarm", durable=True, device=name, text=text)
+
+    def _note(self, kind: str, *, durable: bool = False, **fields: object) -> None:
+        """Write down what has been done already: a journal that fails is an alarm, and keeps nobody from acting."""
+        try:
+            self._journal.write(kind, durable=durable, **fields)
+        except JournalError as error:
+            self.core.alarms.raise_(
+                "journal", text=str(error), guidance="make room on the disk", priority="high", source=ACTOR
+            )
 
     # -- reading
 
@@ -270,19 +281,22 @@ class SafetyMonitor:
         return signal.value(_known(reading), module.age_s.get())
 
     def _await(self, statuses: list[Any]) -> None:
-        """Wait in lab time until all have ended; raises what made one fail."""
+        """Wait in lab time until all have ended.
+
+        Raises:
+            DriverError: What made one fail, or that one has not ended within `ANSWER_S`.
+        """
+        deadline_s = self._clock.now() + ANSWER_S
         for status in statuses:
             over = self._clock.event()
             status.add_callback(lambda _, over=over: over.set())
-            over.wait()
+            if not over.wait(deadline_s):
+                raise DriverError(
+                    f"{status.device}: {status.action} did not end within {ANSWER_S:g} s: look at the module"
+                )
             error = status.exception()
             if error is not None:
                 raise error
-
-
-def only_booted(tripped: tuple[str, ...]) -> bool:
-    """Whether nothing but the start-up itself is latched, which the person who starts the lab may reset with it."""
-    return tripped == (BOOT,)
 
 
 def _shown(module: Any) -> dict[str, Any]:

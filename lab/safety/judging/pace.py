@@ -23,7 +23,9 @@ def scan_interval_s(clock: Clock) -> float:
 
 
 def fitted(interlocks: Interlocks, interval_s: float) -> tuple[Interlocks, list[str]]:
-    """Make times that are shorter than three scans as long as three scans.
+    """Make times that are shorter than three scans as long as three scans, and what may go on end one scan earlier.
+
+    An output that may go on without the lab service opens at a scan; at the last one that is not later than declared.
 
     Returns:
         The rules as they can be kept, and one line for each time that is longer than the file asks for.
@@ -44,8 +46,12 @@ def fitted(interlocks: Interlocks, interval_s: float) -> tuple[Interlocks, list[
 
     signals = {name: aged(signal) for name, signal in interlocks.signals.items()}
     rules = tuple(patient(rule) for rule in interlocks.rules)
+    outputs = {
+        name: replace(output, continue_for_s=max(0.0, output.continue_for_s - interval_s))
+        for name, output in interlocks.outputs.items()
+    }
     never_after_s = max(interlocks.never_after_s, round(least_s, 6))
-    return replace(interlocks, signals=signals, rules=rules, never_after_s=never_after_s), raised
+    return replace(interlocks, signals=signals, outputs=outputs, rules=rules, never_after_s=never_after_s), raised
 
 
 def watchdog_s(asked_s: float, interval_s: float) -> float:

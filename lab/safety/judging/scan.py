@@ -59,6 +59,8 @@ class Readings:
     lab_alive: bool = True
     lab_heard_s: float | None = None
     """Lab time of the lab service's last sign of life, where it has given any: from then on it counts as gone."""
+    lab_left: bool = False
+    """Whether the lab service is gone because it said so; of no account for what opens."""
     running: frozenset[str] = frozenset()
     """Outputs whose controller runs a programme, as the lab service said last."""
     commanded: Mapping[str, Value] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class SafetyState:
     """Signal to its (lab time, reading) of the longest window that a rise looks at."""
     lab_lost_s: float | None = None
     """Lab time since which the lab service is gone."""
+    lab_left: bool = False
+    """Whether it is gone because it said so, and was not lost."""
     continuing: Mapping[str, float] = field(default_factory=dict)
     """Without the lab service: outputs that may stay closed, and until when."""
 
@@ -130,6 +134,8 @@ def step(interlocks: Interlocks, state: SafetyState, readings: Readings) -> tupl
         since=since,
         history=history,
         lab_lost_s=lab_lost_s,
+        # One that was lost first, or another one since, has not left in good order.
+        lab_left=readings.lab_left and lab_lost_s is not None and (state.lab_left or state.lab_lost_s is None),
         continuing=continuing,
     )
     opened = (Action(ActionKind.OPEN, name) for name in must_open(interlocks, after, now_s) if _is_on(name, readings))

@@ -36,8 +36,6 @@ class Session:
     address: str
     opened_s: float
     used_s: float
-    proved_s: float
-    """When the person last gave their secret: what is dangerous asks for it again."""
 
 
 class Sessions:
@@ -63,7 +61,7 @@ class Sessions:
             own = [key for key, session in self._open.items() if session.user == user]
             for key in own[: max(0, len(own) - PER_USER + 1)]:
                 del self._open[key]
-            self._open[_hashed(session_id)] = Session(user, address, now_s, now_s, now_s)
+            self._open[_hashed(session_id)] = Session(user, address, now_s, now_s)
         return session_id
 
     def find(self, session_id: str, *, touch: bool = True) -> Session | None:
@@ -79,13 +77,6 @@ class Sessions:
             if touch:
                 session = self._open[key] = replace(session, used_s=now_s)
             return session
-
-    def proved(self, session_id: str) -> None:
-        """The person has given their secret once more."""
-        key = _hashed(session_id)
-        with self._lock:
-            if key in self._open:
-                self._open[key] = replace(self._open[key], proved_s=self._now())
 
     def close(self, session_id: str) -> None:
         """Log out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lab.safety.interlocks.expressions import Value
 
@@ -63,6 +63,21 @@ class StopRound:
         return sorted(self._expected - self.answers.keys())
 
 
+class LabSight(NamedTuple):
+    """The lab service at one moment."""
+
+    alive: bool
+    values: Mapping[str, Value]
+    """Its signals; none where it is not alive."""
+    age_s: float
+    """Wall seconds since its last sign of life."""
+    running: frozenset[str]
+    """Outputs whose controller runs a programme; what was so when it was last heard of stays known, because it decides
+    what may go on without it."""
+    left: bool
+    """Whether it is gone because it said so."""
+
+
 class LabPresence:
     """The one live connection of the lab service; any thread may ask."""
 
@@ -75,7 +90,10 @@ class LabPresence:
         self._beat_s = 0.0
         self._values: Mapping[str, Value] = {}
         self._running: frozenset[str] = frozenset()
+        self._left = False
         self._round: StopRound | None = None
+        self.on_gone: Callable[[], None] = lambda: None
+        """Called when the lab service's connection has ended, however; must not wait."""
 
     def hello(self, peer: Peer, pid: int, devices: Iterable[str]) -> str | None:
         """Make a connection the lab service's; gives why not, where another one is alive."""
@@ -85,6 +103,7 @@ class LabPresence:
                 return f"process {self._pid} is this laboratory's service and is alive: end it first"
             self._peer, self._pid, self._devices = peer, pid, tuple(devices)
             self._beat_s, self._values, self._running = self._now(), {}, frozenset()
+            self._left = False
         if other is not None and other is not peer:
             other.drop("another lab service has taken over")
         return None
@@ -97,25 +116,36 @@ class LabPresence:
             self._beat_s, self._values, self._running = self._now(), dict(values), frozenset(running)
             return True
 
+    def bye(self, peer: Peer) -> bool:
+        """The lab service ends as it should; False where the connection is not its own, which changes nothing.
+
+        It is gone then like one that was lost; only nobody is alarmed.
+        """
+        return self._end(peer, left=True)
+
     def gone(self, peer: Peer) -> None:
         """A connection has closed."""
+        self._end(peer, left=False)
+
+    def _end(self, peer: Peer, *, left: bool) -> bool:
         with self._lock:
-            if peer is self._peer:
-                self._peer, self._values = None, {}
+            if peer is not self._peer:
+                return False
+            self._peer, self._values, self._left = None, {}, left
+        self.on_gone()
+        return True
 
     def is_process(self, pid: int) -> bool:
         """Whether a process is the live lab service's, whose gateway has asked for everything that must be asked."""
         with self._lock:
             return self._alive() and pid == self._pid
 
-    def look(self) -> tuple[bool, Mapping[str, Value], float, frozenset[str]]:
-        """Give whether it is alive, its signals, how many wall seconds old they are, and what runs a programme.
-
-        What ran when it was last heard of stays known: it decides what may go on without it.
-        """
+    def look(self) -> LabSight:
+        """Give how it is, all of one moment."""
         with self._lock:
             alive = self._alive()
-            return alive, self._values if alive else {}, self._now() - self._beat_s, self._running
+            values = self._values if alive else {}
+            return LabSight(alive, values, self._now() - self._beat_s, self._running, self._left)
 
     def pass_stop(self, actor: str) -> StopRound | None:
         """Pass a STOP on; None where nobody is there to pass it to."""

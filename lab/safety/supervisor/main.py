@@ -144,6 +144,7 @@ class Supervisor:
             world=config.world,
         )
         self._stopper.on_latched = self._scanner.publish
+        self._lab.on_gone = self._scanner.scan_soon
         self._outputs = Outputs(
             self._core,
             self._lock,

@@ -1,6 +1,7 @@
 """What may be asked of the supervisor over its socket; one table, one answer for each request.
 
-Whoever can connect is this user or root (the server looks). Every request but ``beat`` and ``stopped`` is answered.
+Whoever can connect is this user or root (the server looks). Every request but ``beat``, ``bye`` and ``stopped`` is
+answered.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Requests:
             "watch": self._watch,
             "hello": self._hello,
             "beat": self._beat,
+            "bye": self._bye,
             "stopped": self._stopped,
             "close": self._close,
             "open": lambda caller, message: self._outputs.open(_text(message, "output"), _text(message, "actor")),
@@ -136,6 +138,9 @@ class Requests:
         if self._lab.beat(caller, _values(message), _texts(message, "running")):
             return None
         return refused("this connection is not the lab service's: say hello first")
+
+    def _bye(self, caller: Caller, message: Message) -> Answer | None:
+        return None if self._lab.bye(caller) else refused("this connection is not the lab service's: nobody has left")
 
     def _stopped(self, caller: Caller, message: Message) -> None:
         why_not = None if message.get("ok") is True else str(message.get("why") or "it did not say why")

@@ -72,7 +72,8 @@ class Scanner:
         self._lab, self._checks, self._stopper, self._scribe = lab, checks, stopper, scribe
         self._world = world
         self.look_within_s = look_within_s
-        self._closing = threading.Event()
+        self._closing = False
+        self._wake = threading.Event()
         self._silent: frozenset[str] = frozenset()
         self._seen: dict[str, Sight | None] = {}
         self._permit_until_s: float | None = None
@@ -84,12 +85,19 @@ class Scanner:
         """Told of every snapshot, when a scan has been acted on; must not wait."""
 
     def run(self) -> None:
-        """Scan on the grid; a scan that was missed is not made up for. After the last one there is no permit."""
+        """Scan on the grid, and once between where asked to; a scan that was missed is not made up for.
+
+        After the last one there is no permit.
+        """
         due_s = time.monotonic()
-        while not self._closing.is_set():
+        while not self._closing:
             self.scan(due_s)
             due_s += SCAN_S * max(1, math.ceil((time.monotonic() - due_s) / SCAN_S))
-            self._closing.wait(max(0.0, due_s - time.monotonic()))
+            if self._wake.wait(max(0.0, due_s - time.monotonic())) and not self._closing:
+                self._wake.clear()
+                self.scan(time.monotonic())
+                # Not more than one between: nobody may keep the process scanning all the time.
+                time.sleep(max(0.0, due_s - time.monotonic()))
         # Whoever ends the process opens everything next, and nothing may be closed behind that.
         self._permit_until_s = None
 
@@ -99,8 +107,13 @@ class Scanner:
         return until_s is not None and time.monotonic() < until_s and not self._stopper.pending
 
     def end(self) -> None:
-        """Make no further scan; may be called from a signal handler."""
-        self._closing.set()
+        """Make no further scan than the next; may be called from a signal handler."""
+        # A flag, not an event: a handler that runs while its own thread holds the event's lock would wait for ever.
+        self._closing = True
+
+    def scan_soon(self) -> None:
+        """Make a scan now where none has been made out of turn since the last one that was due."""
+        self._wake.set()
 
     def scan(self, due_s: float) -> None:
         """Make one scan that was due at a monotonic time."""
@@ -142,13 +155,13 @@ class Scanner:
         return complete
 
     def _readings(self, complete: frozenset[str]) -> Readings:
-        alive, lab_values, lab_age_s, running = self._lab.look()
+        lab = self._lab.look()
         values: dict[str, Value] = {}
         for name, signal in self._core.interlocks.signals.items():
             if signal.own:
                 values[name] = self._value(signal)
             else:
-                values[name] = signal.value(lab_values.get(name), lab_age_s * self._clock.speed)
+                values[name] = signal.value(lab.values.get(name), lab.age_s * self._clock.speed)
         commanded: dict[str, Value] = {}
         for name, output in self._core.interlocks.outputs.items():
             most_s = OUTPUT_AGE_S * self._clock.speed
@@ -163,9 +176,10 @@ class Scanner:
             now_s=now_s,
             values=values,
             complete=complete,
-            lab_alive=alive,
-            lab_heard_s=now_s - lab_age_s * self._clock.speed,
-            running=running,
+            lab_alive=lab.alive,
+            lab_heard_s=now_s - lab.age_s * self._clock.speed,
+            lab_left=lab.left,
+            running=lab.running,
             commanded=commanded,
         )
 

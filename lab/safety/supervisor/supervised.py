@@ -18,6 +18,7 @@ from typing import Any
 from drivers.codecs.safety_io import SafetyReading, WatchdogState
 from drivers.errors import DriverError, LinkError, RefusedError
 from drivers.gate import Granted
+from drivers.links.grant import check_grant
 from lab.errors import LabError
 from lab.safety.interlocks.expressions import Value
 from lab.safety.judging.scan import STOP_BY
@@ -113,8 +114,9 @@ class SupervisorLink:
                 self._seen.wait(left_s)
 
     def close(self) -> None:
-        """Say no more: outputs do what their `on_lab_loss` declares."""
+        """Say goodbye and no more: outputs do what their `on_lab_loss` declares, and nobody is alarmed."""
         self._closing.set()
+        self._send({"do": "bye"})
         self._drop()
         for thread in self._threads:
             thread.join(WRITE_S)
@@ -342,9 +344,10 @@ class SupervisedModule:
         """Have the supervisor close or open the contactor; closed means seen closed.
 
         Raises:
+            GrantError: Where leave is for another device.
             RefusedError: With the supervisor's reasons.
         """
-        del grant
+        check_grant(self.name, grant)
         output = self._shown(fresh=False).get("outputs", {}).get("do1")
         if output is None:
             raise RefusedError(
@@ -366,9 +369,10 @@ class SupervisedModule:
         """Have the supervisor re-arm an expired watchdog.
 
         Raises:
+            GrantError: Where leave is for another device.
             RefusedError: With the supervisor's reasons.
         """
-        del grant
+        check_grant(self.name, grant)
         self._ask({"do": "rearm", "module": self.name, "actor": ACTOR})
 
     def _shown(self, *, fresh: bool = True) -> dict[str, Any]:
