@@ -39,6 +39,10 @@ class Instrument(Device):
     """Verb -> name of the method."""
     LOOKS: ClassVar[frozenset[str]] = frozenset()
     """The verbs that only look at the instrument or wait for it: they ask no gate, and change nothing."""
+    ASKED_AS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Verb -> what it is called at the gate, for those whose name depends on their arguments."""
+    READS: ClassVar[Mapping[str, str]] = {}
+    """What interlock rules may ask of the instrument -> its signal."""
     MEASURED: ClassVar[tuple[str, ...]] = ()
     """Signals that mean nothing while the instrument is silent."""
     STOPPED: ClassVar[str] = "stopped"

@@ -29,6 +29,11 @@ class Reading(Signal):
         self._limits = (low, high)
 
     @property
+    def units(self) -> str:
+        """Unit of the value, empty where it has none."""
+        return self._units
+
+    @property
     def limits(self) -> tuple[float, float] | None:
         """Lowest and highest value, in the signal's unit, where there are any."""
         return self._limits

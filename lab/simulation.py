@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from drivers.clock import Clock
-from lab.config.lab_file import DIFFRACTOMETER_DRIVERS, DOSER_DRIVERS, DeviceFile, LabConfig, programs_of
+from drivers.kinds import Kind
+from lab.config.addresses import Wire
+from lab.config.lab_file import DeviceFile, LabConfig, programs_of
 from lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: P
     """
     from sim import SimError, serve_transcript
 
-    folders = {name: results for name, device in config.devices.items() if device.driver in DIFFRACTOMETER_DRIVERS}
+    folders = {name: results for name, device in config.devices.items() if device.kind is Kind.DIFFRACTOMETER}
     try:
         return serve_transcript(transcript, clock, folder, folders)
     except SimError as error:
@@ -117,14 +119,24 @@ def _laboratory(config: LabConfig, names: set[str], results: Path, seed: int, tr
 
 
 def _instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
+    from sim.model import model_of
     from sim.spec import Instrument
 
-    options: dict[str, object] = {}
-    if device.driver in DIFFRACTOMETER_DRIVERS:
-        options = {"dir": str(results), "programs": programs_of(device)}
-    elif device.driver in DOSER_DRIVERS:
-        options = {"heads": dict(device.heads or {})}
-    elif device.slots is not None:
-        options = {"slots": device.slots, "watched_by": device.watched_by}
-    address = device.address if device.place.simulated else f"sim:{device.driver}"
-    return Instrument(name, device.driver, address, options)
+    model = device.spec.simulator or device.driver
+    if device.place.wire is Wire.CHOICE:
+        model = device.address.removeprefix("sim:")
+    address = device.address if device.place.simulated else f"sim:{model}"
+    known = model_of(Instrument(name, model, address)).options
+    told: dict[str, object] = {
+        **device.told,
+        "slots": device.slots,
+        "watched_by": device.watched_by,
+        "dir": str(results),
+    }
+    if device.kind is Kind.DIFFRACTOMETER:
+        told["programs"] = programs_of(device)
+    elif device.kind is Kind.DOSER:
+        told["heads"] = dict(device.heads or {})
+    # Several on one line are told apart by their units, whatever their model makes of that.
+    options = {key: value for key, value in told.items() if key in {*known, "unit"} and value is not None}
+    return Instrument(name, model, address, options)

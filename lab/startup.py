@@ -23,17 +23,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drivers.bus import Bus
 from drivers.clock import Clock, JumpClock, RealClock, ScaledClock
 from drivers.gate import DriverError, acting_as
+from drivers.kinds import Kind
 from drivers.transcript import Transcript, TranscriptWriter
 from lab.campaign.check import why_unfit
 from lab.config.addresses import Wire
-from lab.config.lab_file import (
-    DIFFRACTOMETER_DRIVERS,
-    MOVER_DRIVERS,
-    SAFETY_DRIVER,
-    DeviceFile,
-    LabConfig,
-    programs_of,
-)
+from lab.config.lab_file import DeviceFile, LabConfig, limited_of, programs_of
 from lab.errors import UsageError
 from lab.processes import Supervised, Surroundings, simulator_of, stoppable, supervisor_of
 from lab.records.journal import Journal, World
@@ -390,10 +384,18 @@ class _Opening:
         if runtime is not None and not isinstance(clock, JumpClock):
             notify = self._config.file.notify
             routes = () if notify is None else notify.all
-            supervisor_of(
+            started_here = supervisor_of(
                 self._config, rules, runtime, self._resources, users=users.path, http=self._choices.http, routes=routes
             )
-            return Supervised(self._config, rules, runtime, late.on_stop, values=late.values, running=late.running)
+            return Supervised(
+                self._config,
+                rules,
+                runtime,
+                late.on_stop,
+                values=late.values,
+                running=late.running,
+                started_here=started_here,
+            )
         core = SafetyCore(
             rules,
             alarms=AlarmBook(clock.now, self._folder / "alarms.jsonl"),
@@ -515,7 +517,7 @@ class _Builder:
         )
 
     def _supervised(self, name: str, gateway: Gateway) -> Any:
-        from drivers.safety_io import SafetyIO
+        from drivers.devices.safety_io import SafetyIO
 
         bus = self._by_port[name] = Bus(name, self._clock)
         poll_s = scan_interval_s(self._clock)
@@ -525,13 +527,12 @@ class _Builder:
         return device
 
     def _options(self, device: DeviceFile) -> dict[str, object]:
-        limits = {key: value for key, value in device.limits.model_dump().items() if value is not None}
-        options: dict[str, object] = {"limits": limits}
-        if device.place.wire is Wire.MODBUS_RTU:
-            options["baud"] = device.baud
-        if device.driver == SAFETY_DRIVER:
+        options: dict[str, object] = device.told
+        if device.place.wire in (Wire.MODBUS_RTU, Wire.SERIAL):
+            options.setdefault("baud", device.baud)
+        if device.kind is Kind.SAFETY:
             options["poll"] = scan_interval_s(self._clock)
-        if device.driver in DIFFRACTOMETER_DRIVERS:
+        if device.kind is Kind.DIFFRACTOMETER:
             options["results"] = f"dir:{self._results}" if device.results is None else device.results
             options["programs"] = {name: time_s for name, (_, _, time_s) in programs_of(device).items()}
         return options
@@ -543,11 +544,7 @@ def _real_endpoint(device: DeviceFile) -> str:
 
 def _limits(config: LabConfig) -> dict[str, Limits]:
     return {
-        name: Limits(
-            setpoint_degc=device.limits.setpoint,
-            mass_mg=device.limits.mass,
-            watched=_watched(config).get(name, ()),
-        )
+        name: Limits(limited_of(device), watched=_watched(config).get(name, ()))
         for name, device in config.devices.items()
     }
 
@@ -558,7 +555,7 @@ def _bench(config: LabConfig, devices: Mapping[str, Any], contents: Contents) ->
         furnaces={name: devices[name] for name in config.furnaces},
         watched_by={name: devices[d.watched_by] for name, d in config.furnaces.items() if d.watched_by},
         doser=devices[config.file.stations.dose[0]],
-        mover=devices[config.only(MOVER_DRIVERS)],
+        mover=devices[config.only(Kind.MOVER)],
         diffractometer=devices[config.file.stations.measure[0]],
         head_of={lot: number for lot, (_, number) in heads.items()},
         contents=contents,

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from drivers.clock import Clock, Timer
 from sim.addresses import Language, Spot, spot_of
-from sim.errors import BadTranscriptError, UnknownModelError
-from sim.instruments.install import SPEAKS
+from sim.errors import BadTranscriptError
+from sim.model import model_of
 from sim.spec import Instrument
 from sim.switchboard import Switchboard
 from sim.wire.hub import Hub
@@ -274,9 +274,8 @@ def _by_place(links: Mapping[str, Instrument]) -> dict[tuple[str, str], dict[str
     """Group the links by the wire that they share."""
     groups: dict[tuple[str, str], dict[str, Spot]] = {}
     for name, instrument in links.items():
-        if instrument.model not in SPEAKS:
-            raise UnknownModelError(f"{name}: no simulator speaks for a {instrument.model!r}")
-        spot = spot_of(instrument, *SPEAKS[instrument.model])
+        model = model_of(instrument)
+        spot = spot_of(instrument, model.carrier, model.language)
         groups.setdefault((spot.carrier, spot.place), {})[name] = spot
     return groups
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +10,8 @@ from drivers.clock import Clock
 from sim.addresses import Language
 from sim.chemistry import Powder, Truth, UnknownChemistry, dispense
 from sim.errors import SimError, UnknownLotError
-from sim.instruments.install import Installer
 from sim.plant import Plant, substance
+from sim.site import Site
 from sim.spec import Laboratory, Lot
 from sim.switchboard import Switchboard
 from sim.wire.hub import Hub
@@ -27,7 +27,7 @@ class Simulation:
     def __init__(
         self,
         plant: Plant,
-        hubs: Mapping[Language, Hub],
+        hubs: Collection[Hub],
         switchboard: Switchboard,
         endpoints: dict[str, str],
         instruments: Mapping[str, object],
@@ -49,7 +49,7 @@ class Simulation:
     def close(self) -> None:
         """Stop serving: wires go away, timers are cancelled, symlinks removed; harmless when repeated."""
         self.plant.close()
-        for hub in self._hubs.values():
+        for hub in self._hubs:
             hub.close()
 
     def __enter__(self) -> Simulation:
@@ -78,20 +78,21 @@ def serve(
     for lot in laboratory.lots.values():
         _check_lot(lot, plant.truth)
     switchboard = Switchboard()
-    installer = Installer(laboratory, plant, switchboard)
-    installer.install()
+    site = Site(laboratory, plant, switchboard, folder)
+    site.put_up_all()
     folder.mkdir(parents=True, exist_ok=True)
     # What speaks Modbus is what must be watched: it answers while something else takes its time.
-    hubs = {Language.MODBUS: Hub(plant.heat), Language.TEXT: Hub(plant.lock)}
+    heat = Hub(plant.heat)
+    hubs = {Language.MODBUS: heat, Language.FRAMES: heat, Language.TEXT: Hub(plant.lock)}
     try:
         endpoints = switchboard.plug_in(hubs, folder, exact_ports=ports == "exact")
     except SimError:
-        for hub in hubs.values():
+        for hub in set(hubs.values()):
             hub.close()
         raise
-    for hub in hubs.values():
+    for hub in set(hubs.values()):
         hub.start()
-    return Simulation(plant, hubs, switchboard, endpoints, installer.instruments)
+    return Simulation(plant, set(hubs.values()), switchboard, endpoints, site.instruments)
 
 
 def warm_up() -> None:

@@ -24,20 +24,12 @@ class Instrument:
 
     name: str
     model: str
-    """``eurotherm-3216p``, ``quantos``, ``aeris``, ``text-mover`` or ``safety-io``."""
+    """A module of `sim.instruments`, written with hyphens, or somebody else's, written with dots."""
     address: str
     """As the lab file says it: ``sim:MODEL``, ``pty:NAME``, ``modbus-rtu:PATH/UNIT``, ``socket://H:P`` ..."""
     options: Mapping[str, object] = field(default_factory=dict)
-    """By model; every one has a default except the Aeris's `dir`.
-
-    * ``eurotherm-3216p``: `slots` (8), `watched_by` (name of a safety-io, None), `atmosphere` ("air"),
-      `instrument_type` (0xF3), `pace_baud` (None).
-    * ``quantos``: `heads` ({head number: lot name}), `head_content_mg` (20000), `pace_baud`.
-    * ``aeris``: `dir` (results folder), `programs` ({name: (from_deg, to_deg, time_s)}), `step_deg` (0.02).
-    * ``safety-io``, ``text-mover``: none.
-
-    `pace_baud` sends a serial reply byte by byte, in wall time, as a line of that speed would.
-    """
+    """What its `MODEL` takes, the `unit` that it listens to on a shared line, and `pace_baud`: serial replies are sent
+    byte by byte then, as fast as a line of that speed would carry them."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,38 +17,59 @@ from sim.wire.receiver import OpenReceiver, Receiver, Send
 
 @dataclass
 class Wire:
-    """One pseudo-terminal or port and all who answer on it."""
+    """One pseudo-terminal, port or folder and all who answer on it."""
 
     spot: Spot
     pace_baud: float | None = None
     names: dict[str, Spot] = field(default_factory=dict)
     units: dict[int, ModbusDevice] = field(default_factory=dict)
-    open_text: OpenReceiver | None = None
-    deaf: bool = False
-    """Whether a text instrument takes and sends nothing."""
+    """Modbus units by their numbers."""
+    receivers: dict[str, OpenReceiver] = field(default_factory=dict)
+    """By name, whoever speaks anything else; each hears everything."""
+    deaf: set[str] = field(default_factory=set)
+    """Who of `receivers` takes and sends nothing."""
 
     def open(self, send: Send) -> Receiver:
         """Make the receiver of a new connection."""
-        if self.open_text:
-            return _Ear(self, send, self.open_text)
+        if self.receivers:
+            return _Party([_Ear(self, name, send, open_one) for name, open_one in self.receivers.items()])
         return RtuReceiver(send, self.units) if self.spot.carrier is Carrier.PTY else TcpReceiver(send, self.units)
 
 
-class _Ear:
-    """What stands between a text instrument and its line: nothing, unless it is deaf."""
+def folder_of(spot: Spot, folder: Path) -> Path:
+    """Where the files of an instrument that takes and leaves files really are, made if need be."""
+    found = folder / spot.place.rstrip("/").rsplit("/", 1)[-1]
+    found.mkdir(parents=True, exist_ok=True)
+    return found
 
-    def __init__(self, wire: Wire, send: Send, open_receiver: OpenReceiver) -> None:
-        self._wire = wire
+
+class _Party:
+    """Everybody on one line hears everything."""
+
+    def __init__(self, ears: Sequence[Receiver]) -> None:
+        self._ears = ears
+
+    def receive(self, data: bytes) -> None:
+        """Digest the next bytes."""
+        for ear in self._ears:
+            ear.receive(data)
+
+
+class _Ear:
+    """What stands between an instrument and its line: nothing, unless it is deaf."""
+
+    def __init__(self, wire: Wire, name: str, send: Send, open_receiver: OpenReceiver) -> None:
+        self._wire, self._name = wire, name
         self._send = send
         self._receiver = open_receiver(self._say)
 
     def receive(self, data: bytes) -> None:
         """Digest the next bytes."""
-        if not self._wire.deaf:
+        if self._name not in self._wire.deaf:
             self._receiver.receive(data)
 
     def _say(self, data: bytes) -> None:
-        if not self._wire.deaf:
+        if self._name not in self._wire.deaf:
             self._send(data)
 
 
@@ -66,21 +87,39 @@ class Switchboard:
             BadAddressError: Another instrument answers there.
         """
         wire = self._wire(name, spot, pace_baud)
-        if wire.open_text or spot.unit is None or spot.unit in wire.units:
+        if wire.receivers or spot.unit is None or spot.unit in wire.units:
             raise self._taken(name, wire)
         wire.units[spot.unit] = unit
 
-    def add_text(self, name: str, spot: Spot, open_receiver: OpenReceiver, pace_baud: float | None = None) -> None:
-        """Have a text instrument answer at its spot; raises as `add_unit`."""
+    def add_receiver(self, name: str, spot: Spot, open_receiver: OpenReceiver, pace_baud: float | None = None) -> None:
+        """Have an instrument that is no Modbus unit answer at its spot; raises as `add_unit`, and for a folder."""
+        if spot.carrier is Carrier.FOLDER:
+            raise BadAddressError(f"{name}: it answers on a line, and dir:{spot.place} is a folder: name a line")
         wire = self._wire(name, spot, pace_baud)
-        if wire.open_text or wire.units:
+        others = [wire.names[other] for other in wire.receivers]
+        if wire.units or any(other.ear in (None, spot.ear) or spot.ear is None for other in others):
             raise self._taken(name, wire)
-        wire.open_text = open_receiver
+        wire.receivers[name] = open_receiver
+
+    def add_folder(self, name: str, spot: Spot) -> None:
+        """Have an instrument take and leave files at its spot.
+
+        Raises:
+            BadAddressError: It is no folder, or another instrument has it.
+        """
+        if spot.carrier is not Carrier.FOLDER:
+            raise BadAddressError(
+                f"{name}: it takes and leaves files, and has the {spot.carrier} {spot.place}: write dir:PATH"
+            )
+        wire = self._wire(name, spot, None)
+        if len(wire.names) > 1:
+            raise self._taken(name, wire)
 
     def add_shared(self, spots: Mapping[str, Spot], open_receiver: OpenReceiver) -> None:
         """Have one receiver answer for all instruments of a wire, whatever they speak."""
         for name, spot in spots.items():
-            self._wire(name, spot, None).open_text = open_receiver
+            wire = self._wire(name, spot, None)
+            wire.receivers = {"": open_receiver}
 
     def deafen(self, name: str, deaf: bool) -> None:
         """Have an instrument answer nothing, or answer again.
@@ -91,7 +130,7 @@ class Switchboard:
         wire = {name: wire for wire in self._wires.values() for name in wire.names}[name]
         spot = wire.names[name]
         if spot.unit is None:
-            wire.deaf = deaf
+            (wire.deaf.add if deaf else wire.deaf.discard)(name)
         elif deaf and name not in self._deaf:
             self._deaf[name] = wire.units.pop(spot.unit)  # a unit that is not there is met with silence
         elif not deaf and name in self._deaf:
@@ -102,7 +141,9 @@ class Switchboard:
         endpoints: dict[str, str] = {}
         for wire in self._wires.values():
             hub = hubs[wire.spot.language]
-            if wire.spot.carrier is Carrier.PTY:
+            if wire.spot.carrier is Carrier.FOLDER:
+                found = str(folder_of(wire.spot, folder))
+            elif wire.spot.carrier is Carrier.PTY:
                 found = str(hub.add_pty(folder / wire.spot.place, wire.open, wire.pace_baud))
             else:
                 found = str(hub.add_port(wire.spot.port if exact_ports else 0, wire.open))

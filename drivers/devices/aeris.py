@@ -15,9 +15,11 @@ from drivers.codecs import aeris as wire
 from drivers.errors import ActionFailedError, BusyError, LimitError, RefusedError, WrongInstrumentError
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument
+from drivers.kinds import Kind
 from drivers.links import QueryLink
 from drivers.pace import STEADY_S, next_poll_s
 from drivers.signals import Reading
+from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 from drivers.transcript import Transcript
 
@@ -171,3 +173,24 @@ class Aeris(Instrument):
     def _look(self) -> float:
         self._publish(ready=self._ask("READY", wire.ASK_READY))
         return self.clock.now() + STEADY_S
+
+
+def _build(parts: Parts) -> Aeris:
+    return Aeris(
+        **parts.base,
+        link=parts.query(timeout_s=5.0),
+        transcript=parts.transcript,
+        results=parts.folder("results"),
+        programs_s=parts.option("programs", {}),
+    )
+
+
+DRIVER = DriverSpec(
+    Kind.DIFFRACTOMETER,
+    Aeris,
+    _build,
+    options={
+        "results": Option("dir:PATH, the folder that result files appear in", required=True),
+        "programs": Option("programme name -> its seconds, for names that do not end in -8min or the like"),
+    },
+)

@@ -23,8 +23,10 @@ from drivers.errors import (
 from drivers.furnace_program import OFF_DEGC, FurnaceLimits, FurnaceProgram, Step
 from drivers.gate import Gate, Granted, requester
 from drivers.instrument import Instrument
+from drivers.kinds import Kind
 from drivers.links import ModbusLink
 from drivers.signals import Reading
+from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 from drivers.timetable import Cooling, Timetable
 
@@ -51,6 +53,11 @@ class Eurotherm3216P(Instrument):
         "continue-program": "continue_program",
     }
     LOOKS = frozenset({"wait-cooled"})
+    READS: ClassVar[Mapping[str, str]] = {
+        "reading": "reading_degc",
+        "setpoint": "setpoint_degc",
+        "output": "output_percent",
+    }
     STOPPED = "reset"
     MEASURED = ("reading_degc", "setpoint_degc", "output_percent", "program_status")
 
@@ -398,3 +405,19 @@ class Eurotherm3216P(Instrument):
         if live.reading_degc > peak_degc or math.isnan(peak_degc):
             self._publish(peak_degc=live.reading_degc)
         self._firing = live.status in (ProgramStatus.RUN, ProgramStatus.HOLD)
+
+
+def _build(parts: Parts) -> Eurotherm3216P:
+    link = parts.modbus(never_write=frozenset({wire.INSTRUMENT_MODE}))
+    instrument_type = int(parts.option("instrument_type", 0xF3))
+    return Eurotherm3216P(**parts.base, link=link, limits=parts.limits, instrument_type=instrument_type)
+
+
+DRIVER = DriverSpec(
+    Kind.FURNACE,
+    Eurotherm3216P,
+    _build,
+    limits={"setpoint": "degC", "ramp": "degC/min"},
+    limited={"run-program": "setpoint", "set-setpoint": "setpoint"},
+    options={"instrument_type": Option("what register 122 holds (0xF3)")},
+)

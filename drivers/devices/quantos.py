@@ -26,9 +26,11 @@ from drivers.errors import (
 )
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument
+from drivers.kinds import Kind
 from drivers.links import LineLink
 from drivers.pace import STEADY_S
 from drivers.signals import Reading
+from drivers.spec import DriverSpec, Parts
 from drivers.status import ActionStatus
 
 log = logging.getLogger(__name__)
@@ -342,3 +344,10 @@ class QuantosDoser(Instrument):
     def _look(self) -> float:
         self._publish(door=self._parsed(lambda: wire.parse_door(self._ask(wire.ASK_DOOR))).name.lower())
         return self.clock.now() + STEADY_S
+
+
+def _build(parts: Parts) -> QuantosDoser:
+    return QuantosDoser(**parts.base, link=parts.line(software_flow=True), limits=parts.limits)
+
+
+DRIVER = DriverSpec(Kind.DOSER, QuantosDoser, _build, limits={"mass": "mg"}, limited={"dose": "mass"})

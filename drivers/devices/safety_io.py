@@ -13,8 +13,10 @@ from drivers.clock import Clock
 from drivers.codecs.safety_io import SafetyReading
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument
+from drivers.kinds import Kind
 from drivers.safety_module import SafetyModule
 from drivers.signals import Reading
+from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 
 INPUT_SIGNALS = (
@@ -155,3 +157,10 @@ class SafetyIO(Instrument):
         values |= {name: float(on) for name, on in zip(COIL_SIGNALS, reading.coils, strict=True)}
         self._publish(watchdog=reading.watchdog.name.lower(), **values)
         self._seen()
+
+
+def _build(parts: Parts) -> SafetyIO:
+    return SafetyIO(**parts.base, module=SafetyModule(parts.modbus()), poll_s=float(parts.option("poll", 1.0)))
+
+
+DRIVER = DriverSpec(Kind.SAFETY, SafetyIO, _build, options={"poll": Option("between looks (1 s)", "s")})

@@ -22,9 +22,11 @@ from drivers.errors import (
 )
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument, Leave
+from drivers.kinds import Kind
 from drivers.links import LineLink
 from drivers.pace import STEADY_S
 from drivers.signals import Reading
+from drivers.spec import DriverSpec, Parts
 from drivers.status import ActionStatus
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class TextMover(Instrument):
         "stop": "halt",
     }
     LOOKS = frozenset({"look-at"})
+    ASKED_AS: ClassVar[Mapping[str, tuple[str, ...]]] = {"door": ("door-open", "door-close")}
 
     labware = Component(Reading, value="", kind="normal")
     """Barcode at the position looked at last, empty where it is free."""
@@ -221,3 +224,10 @@ def _places(*positions: str) -> str:
     'crucibles furnace-1'
     """
     return " ".join(dict.fromkeys(position.partition("/")[0] for position in positions))
+
+
+def _build(parts: Parts) -> TextMover:
+    return TextMover(**parts.base, link=parts.line(terminator=b"\n"))
+
+
+DRIVER = DriverSpec(Kind.MOVER, TextMover, _build)

@@ -165,12 +165,11 @@ def _check_furnaces(
 
 def why_unfit(furnace: DeviceFile, peak_degc: float, rate: float, atmosphere: str) -> str:
     """Why a furnace cannot do a firing, in one sentence; empty where it can."""
-    limits = furnace.limits
-    assert limits.setpoint is not None and limits.ramp is not None  # noqa: S101, PT018 - the lab file was checked
-    if peak_degc > limits.setpoint:
-        return f"{peak_degc:g} degC requested, limit {limits.setpoint:g} degC"
-    if rate > limits.ramp:
-        return f"{rate:g} degC/min requested, limit {limits.ramp:g} degC/min"
+    setpoint, ramp = furnace.limit("setpoint"), furnace.limit("ramp")
+    if setpoint is None or peak_degc > setpoint:
+        return f"{peak_degc:g} degC requested, limit {setpoint or 0.0:g} degC"
+    if ramp is None or rate > ramp:
+        return f"{rate:g} degC/min requested, limit {ramp or 0.0:g} degC/min"
     if atmosphere not in (furnace.atmospheres or []):
         return f"atmosphere {atmosphere!r} requested, it has {', '.join(furnace.atmospheres or [])}"
     return ""

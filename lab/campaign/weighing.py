@@ -94,7 +94,7 @@ def _by_lot(recipe: Recipe, lab: LabConfig) -> Mapping[str, float]:
 
 def _over_limit(mass_mg: float, lab: LabConfig) -> str | None:
     name = lab.file.stations.dose[0]
-    limit_mg = lab.devices[name].limits.mass
+    limit_mg = lab.devices[name].limit("mass")
     if limit_mg is None or mass_mg <= limit_mg:
         return None
     return f"limit of {name} is {limit_mg:g} mg: make a smaller batch"

@@ -32,7 +32,7 @@ class Address:
 
 
 _FORMS = (
-    (Wire.CHOICE, re.compile(r"sim:(?P<where>[\w-]+)")),
+    (Wire.CHOICE, re.compile(r"sim:(?P<where>[\w.-]+)")),
     (Wire.SOCKET, re.compile(r"socket://(?P<where>[\w.-]+):\d{1,5}")),
     (Wire.MODBUS_TCP, re.compile(r"modbus-tcp://(?P<where>[\w.-]+):\d{1,5}(?:/\d{1,3})?")),
     (Wire.MODBUS_RTU, re.compile(r"modbus-rtu:(?P<where>/?[^\s:]+)/\d{1,3}")),

@@ -2,55 +2,52 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from drivers.errors import UnknownDriverError
+from drivers.kinds import Kind
 from lab.config.addresses import Address, Wire, parse_address
 from lab.config.inventory_file import InventoryFile
 from lab.config.notify_file import NotifyFile
 from protocols.documents import (
-    Celsius,
-    CelsiusPerMinute,
     Degrees,
     DocumentError,
     Fault,
     FileModel,
-    Milligrams,
     Seconds,
     line_of,
     load_model,
     load_yaml,
 )
+from protocols.quantities import QuantityError, parse_quantity
 
-SAFETY_DRIVER = "safety-io"
-FURNACE_DRIVERS = ("eurotherm-3216p",)
-DOSER_DRIVERS = ("quantos",)
-MOVER_DRIVERS = ("text-mover",)
-DIFFRACTOMETER_DRIVERS = ("aeris",)
-DRIVERS = (*FURNACE_DRIVERS, *DOSER_DRIVERS, *MOVER_DRIVERS, *DIFFRACTOMETER_DRIVERS, SAFETY_DRIVER)
+if TYPE_CHECKING:
+    from drivers.spec import DriverSpec
 
 DEFAULT_PROGRAM = "10-80deg-8min"
 """The measuring programme that a diffractometer has where the lab file lists none."""
 
-_REQUIRED = {
-    **dict.fromkeys(FURNACE_DRIVERS, ("limits.setpoint", "limits.ramp", "slots", "atmospheres")),
-    **dict.fromkeys(DOSER_DRIVERS, ("limits.mass", "heads")),
-    **dict.fromkeys(DIFFRACTOMETER_DRIVERS, ("wavelength",)),
-    SAFETY_DRIVER: ("watchdog",),
+_REQUIRED: Mapping[Kind, tuple[str, ...]] = {
+    Kind.FURNACE: ("slots", "atmospheres"),
+    Kind.DOSER: ("heads",),
+    Kind.DIFFRACTOMETER: ("wavelength",),
+    Kind.SAFETY: ("watchdog",),
 }
-
-
-class LimitsFile(FileModel):
-    """What a device may be asked for; no default is ever assumed."""
-
-    setpoint: Celsius | None = None
-    ramp: Annotated[CelsiusPerMinute, Field(gt=0)] | None = None
-    mass: Annotated[Milligrams, Field(gt=0)] | None = None
+"""What the laboratory must know of an instrument beside what its driver must be told."""
+_FILLED_IN = frozenset({"results"})
+"""Options that the laboratory fills in by itself."""
+STATIONS: Mapping[str, Kind] = {"heat": Kind.FURNACE, "dose": Kind.DOSER, "measure": Kind.DIFFRACTOMETER}
+"""Station to the kind of instrument that works there."""
 
 
 class ProgramFile(FileModel):
@@ -59,6 +56,53 @@ class ProgramFile(FileModel):
     from_: Degrees = Field(alias="from")
     to: Degrees
     time: Annotated[Seconds, Field(gt=0)]
+
+
+@cache
+def _spec_of(driver: str) -> DriverSpec:
+    # Late: a driver loads ophyd.
+    from drivers.registry import spec_of
+
+    return spec_of(driver)
+
+
+def _number(written: Any, unit: str | None) -> Any:
+    return written if unit is None else parse_quantity(written, unit)
+
+
+def _missing(device: DeviceFile) -> Iterator[InitErrorDetails]:
+    spec = device.spec
+    missing = [f"limits.{name}" for name in spec.limits if name not in device.limits]
+    missing += [name for name in _REQUIRED.get(spec.kind, ()) if getattr(device, name) is None]
+    needed = [name for name, option in spec.options.items() if option.required and name not in _FILLED_IN]
+    missing += [f"options.{name}" for name in needed if name not in device.options]
+    if missing:
+        seen = f"{missing[0]} is" if len(missing) == 1 else f"{', '.join(missing)} are"
+        yield _fault((), f"{seen} missing, driver {device.driver} needs that and there is no default: add it")
+
+
+def _misread(device: DeviceFile, part: Literal["limits", "options"]) -> Iterator[InitErrorDetails]:
+    spec = device.spec
+    units = spec.limits if part == "limits" else {name: option.unit for name, option in spec.takes.items()}
+    for name, written in getattr(device, part).items():
+        if name not in units:
+            known = ", ".join(units) or "none"
+            near = difflib.get_close_matches(name, units, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            what = part.removesuffix("s")
+            yield _fault((part, name), f"driver {device.driver} has no {what} {name!r} (it has {known}){hint}")
+            continue
+        try:
+            value = _number(written, units[name])
+        except QuantityError as error:
+            yield _fault((part, name), str(error))
+            continue
+        if part == "limits" and not value > 0:
+            yield _fault((part, name), f"{written} was read, and a limit must be greater than 0")
+
+
+def _fault(keys: tuple[str, ...], said: str) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError("driver", "{said}", {"said": said}), loc=keys, input=None)
 
 
 class OnLeaseLossFile(FileModel):
@@ -73,7 +117,10 @@ class DeviceFile(FileModel):
 
     driver: str
     address: str
-    limits: LimitsFile = LimitsFile()
+    limits: dict[str, Any] = Field(default_factory=dict)
+    """The most that it may be asked for, as its driver names it; no default is ever assumed."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What else its driver may be told."""
     slots: Annotated[int, Field(gt=0)] | None = None
     atmospheres: list[str] | None = None
     watched_by: str | None = None
@@ -91,8 +138,10 @@ class DeviceFile(FileModel):
     @field_validator("driver")
     @classmethod
     def _driver_exists(cls, driver: str) -> str:
-        if driver not in DRIVERS:
-            raise ValueError(f"no driver is named {driver!r}: there are {', '.join(DRIVERS)}")
+        try:
+            _spec_of(driver)
+        except UnknownDriverError as error:
+            raise ValueError(str(error)) from None
         return driver
 
     @field_validator("wavelength", mode="before")
@@ -117,17 +166,34 @@ class DeviceFile(FileModel):
             parse_address(address)
         return address
 
-    @model_validator(mode="after")
-    def _has_what_its_driver_needs(self) -> DeviceFile:
-        missing = [name for name in _REQUIRED.get(self.driver, ()) if self._lacks(name)]
-        if missing:
-            seen = f"{missing[0]} is" if len(missing) == 1 else f"{', '.join(missing)} are"
-            raise ValueError(f"{seen} missing, driver {self.driver} needs that and there is no default: add it")
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fits_its_driver(cls, data: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        device = check(data)
+        found = [*_missing(device), *_misread(device, "limits"), *_misread(device, "options")]
+        if found:
+            raise ValidationError.from_exception_data(cls.__name__, found)
+        return device
 
-    def _lacks(self, name: str) -> bool:
-        owner, _, key = name.rpartition(".")
-        return getattr(self.limits if owner else self, key) is None
+    @property
+    def spec(self) -> DriverSpec:
+        """What its driver says of itself."""
+        return _spec_of(self.driver)
+
+    @property
+    def kind(self) -> Kind:
+        """What it is for."""
+        return self.spec.kind
+
+    def limit(self, name: str) -> float | None:
+        """The most that it may be asked for, in the unit that its driver says; None where it has no such limit."""
+        return _number(self.limits[name], self.spec.limits[name]) if name in self.limits else None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Limits and options with numbers in the units of its driver."""
+        options = {name: _number(value, self.spec.takes[name].unit) for name, value in self.options.items()}
+        return {**options, "limits": {name: self.limit(name) for name in self.limits}}
 
     @property
     def place(self) -> Address:
@@ -210,9 +276,9 @@ class LabConfig:
         """The furnaces of the station ``heat``."""
         return {name: self.devices[name] for name in self.file.stations.heat}
 
-    def only(self, drivers: tuple[str, ...]) -> str:
-        """The name of the one device with one of these drivers."""
-        return next(name for name, device in self.devices.items() if device.driver in drivers)
+    def only(self, kind: Kind) -> str:
+        """The name of the one device of a kind."""
+        return next(name for name, device in self.devices.items() if device.kind is kind)
 
     def head_of(self, lot: str) -> tuple[str, int] | None:
         """The doser and head number that hold a lot, or None."""
@@ -230,7 +296,14 @@ class LabConfig:
     @property
     def safety_modules(self) -> dict[str, DeviceFile]:
         """The safety modules by name."""
-        return {name: device for name, device in self.devices.items() if device.driver == SAFETY_DRIVER}
+        return {name: device for name, device in self.devices.items() if device.kind is Kind.SAFETY}
+
+
+def limited_of(device: DeviceFile) -> dict[str, tuple[float, str]]:
+    """The most that each verb of a device may be asked for, and its unit."""
+    spec = device.spec
+    found = {verb: (device.limit(name), spec.limits[name]) for verb, name in spec.limited.items()}
+    return {verb: (most, unit) for verb, (most, unit) in found.items() if most is not None}
 
 
 def programs_of(device: DeviceFile) -> dict[str, tuple[float, float, float]]:
@@ -275,8 +348,7 @@ class _Faults:
 
 
 def _check_stations(config: LabConfig, faults: _Faults) -> None:
-    wanted = {"heat": FURNACE_DRIVERS, "dose": DOSER_DRIVERS, "measure": DIFFRACTOMETER_DRIVERS}
-    for station, drivers in wanted.items():
+    for station, kind in STATIONS.items():
         for i, name in enumerate(getattr(config.file.stations, station)):
             device = config.devices.get(name)
             if device is None:
@@ -284,18 +356,12 @@ def _check_stations(config: LabConfig, faults: _Faults) -> None:
                     ("stations", station, i),
                     f"no device is named {name!r}: there are {', '.join(config.devices)}",
                 )
-            elif device.driver not in drivers:
-                faults.add(
-                    ("stations", station, i),
-                    f"{name} is a {device.driver}, and this station needs a {' or '.join(drivers)}",
-                )
+            elif device.kind is not kind:
+                faults.add(("stations", station, i), f"{name} is a {device.driver}, and this station needs a {kind}")
         _check_one_station(config, station, faults)
-    movers = [name for name, device in config.devices.items() if device.driver in MOVER_DRIVERS]
+    movers = [name for name, device in config.devices.items() if device.kind is Kind.MOVER]
     if len(movers) != 1:
-        faults.add(
-            ("devices",),
-            f"found {len(movers)} movers, and a lab needs exactly one device with driver {MOVER_DRIVERS[0]}",
-        )
+        faults.add(("devices",), f"found {len(movers)} movers, and a lab needs exactly one device that is a mover")
 
 
 def _check_one_station(config: LabConfig, station: str, faults: _Faults) -> None:
@@ -309,10 +375,10 @@ def _check_devices(config: LabConfig, faults: _Faults) -> None:
     _check_addresses(config, faults)
     for name, device in config.devices.items():
         watcher = config.devices.get(device.watched_by or "")
-        if device.watched_by and (watcher is None or watcher.driver != SAFETY_DRIVER):
+        if device.watched_by and (watcher is None or watcher.kind is not Kind.SAFETY):
             faults.add(
                 ("devices", name, "watched_by"),
-                f"{device.watched_by!r} is no {SAFETY_DRIVER} device of this lab",
+                f"{device.watched_by!r} is no {Kind.SAFETY} of this lab",
             )
         for number, lot in (device.heads or {}).items():
             if lot not in config.inventory.lots:
@@ -326,20 +392,22 @@ def _check_devices(config: LabConfig, faults: _Faults) -> None:
 def _check_watched(config: LabConfig, faults: _Faults) -> None:
     for name in config.file.stations.heat:
         device = config.devices.get(name)
-        if device is not None and device.driver in FURNACE_DRIVERS and device.watched_by is None:
+        if device is not None and device.kind is Kind.FURNACE and device.watched_by is None:
             faults.add(("devices", name), "nobody watches it: name its safety module with watched_by")
 
 
 def _check_addresses(config: LabConfig, faults: _Faults) -> None:
-    first: dict[str, str] = {}
+    first: dict[str, dict[str | None, str]] = {}
     for name, device in config.devices.items():
         # sim:MODEL names a model; each device gets a place of its own.
         if device.place.wire is Wire.CHOICE:
             continue
         place = device.address.removeprefix("pty:")
-        if place in first:
-            faults.add(
-                ("devices", name, "address"),
-                f"{first[place]} has the address {device.address} too: give each device its own",
-            )
-        first.setdefault(place, name)
+        # Several may be on one line where each of them listens to something else.
+        told = device.options.get("unit")
+        unit = None if told is None else str(told)
+        there = first.setdefault(place, {})
+        other = next((there[heard] for heard in there if unit is None or heard in (None, unit)), None)
+        if other is not None:
+            faults.add(("devices", name, "address"), f"{other} has the address {place} too: give each device its own")
+        there.setdefault(unit, name)

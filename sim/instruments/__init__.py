@@ -1,4 +1,4 @@
-"""One file for each simulated instrument: what it makes of each command on its wire.
+"""One file for each model of instrument: what it answers, and as `MODEL` how one is put up.
 
-An instrument is a thin table between a framing of `sim.wire` and the physics of `sim.plant`.
+The model ``eurotherm-3216p`` is `sim.instruments.eurotherm_3216p`; nothing else lists them.
 """

@@ -14,7 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from sim.addresses import Carrier, Language, Spot
+from sim.model import Model
+from sim.parts.diffractometers import DIFFRACTOMETER_OPTIONS, put_up_diffractometer
 from sim.plant import Diffractometer, Plant, Programme
+from sim.site import Site
+from sim.spec import Instrument
 from sim.wire.receiver import Send
 from sim.wire.telegrams import Telegram, TelegramReceiver
 
@@ -126,3 +131,19 @@ class Aeris:
         if belt != "0" or not slot.isdecimal() or int(slot) not in self._diffractometer.numbers:
             raise Refused(f"bad location {location}")
         return int(slot)
+
+
+def _put_up(site: Site, instrument: Instrument, spot: Spot) -> Aeris:
+    diffractometer = put_up_diffractometer(site, instrument)
+    programs = site.option(instrument, "programs")
+    aeris = Aeris(site.plant, diffractometer, {name: Programme(*scan) for name, scan in programs.items()})
+    site.answer(instrument, spot, aeris.receiver)
+    return aeris
+
+
+MODEL = Model(
+    Carrier.TCP,
+    Language.TEXT,
+    _put_up,
+    {**DIFFRACTOMETER_OPTIONS, "programs": {"10-80deg-8min": (10.0, 80.0, 480.0)}},
+)

@@ -14,8 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sim.instruments.programmer import PidController, Programmer, Segment, Status
+from sim.addresses import Carrier, Language, Spot
+from sim.model import Model
+from sim.parts.furnaces import FURNACE_OPTIONS, put_up_furnace
+from sim.parts.programmer import PidController, Programmer, Segment, Status
 from sim.plant import BoxFurnace, Plant
+from sim.site import Site
+from sim.spec import Instrument
 from sim.wire.modbus_pdu import IllegalAddress, IllegalValue
 
 LAST_ADDRESS = 16383
@@ -202,3 +207,14 @@ def _within(value: int, least: int, most: int) -> int:
     if not least <= value <= most:
         raise IllegalValue
     return value
+
+
+def _put_up(site: Site, instrument: Instrument, spot: Spot) -> Eurotherm3216P:
+    furnace = put_up_furnace(site, instrument)
+    instrument_type = site.count(instrument, "instrument_type")
+    controller = Eurotherm3216P(instrument.name, site.plant, furnace, spot.unit or 1, instrument_type)
+    site.answer_modbus(instrument, spot, controller)
+    return controller
+
+
+MODEL = Model(Carrier.PTY, Language.MODBUS, _put_up, {**FURNACE_OPTIONS, "instrument_type": 0xF3})

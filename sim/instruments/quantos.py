@@ -15,8 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.clock import Timer
-from sim.instruments.quantos_xml import head_xml, result_xml
-from sim.plant import DoorState, Doser, DoserFault, Plant
+from sim.addresses import Carrier, Language, Spot
+from sim.model import Model
+from sim.parts.quantos_xml import head_xml, result_xml
+from sim.plant import DoorState, Doser, DoserFault, Head, Plant
+from sim.site import Site
+from sim.spec import Instrument
 from sim.wire.lines import LineReceiver, Reply
 from sim.wire.receiver import Send
 
@@ -264,3 +268,20 @@ class Quantos:
         for line in xml.splitlines():
             reply(line)
         reply(f"{command} A")
+
+
+def _put_up(site: Site, instrument: Instrument, spot: Spot) -> Quantos:
+    plant = site.plant
+    content_mg = float(site.option(instrument, "head_content_mg"))
+    heads = {
+        int(number): Head(int(number), site.lot(instrument, str(name)), content_mg)
+        for number, name in site.option(instrument, "heads").items()
+    }
+    doser = Doser(instrument.name, heads, plant.truth, plant.seed)
+    plant.add_doser(doser)
+    quantos = Quantos(plant, doser)
+    site.answer(instrument, spot, quantos.receiver)
+    return quantos
+
+
+MODEL = Model(Carrier.PTY, Language.TEXT, _put_up, {"heads": {}, "head_content_mg": 20_000.0})

@@ -22,8 +22,12 @@ from enum import IntEnum
 from typing import TypeVar
 
 from drivers.clock import Timer
+from sim.addresses import Carrier, Language, Spot
 from sim.errors import BadOptionError
+from sim.model import Model
 from sim.plant import BoxFurnace, DoorState, Plant
+from sim.site import Site
+from sim.spec import Instrument
 from sim.wire.modbus_pdu import IllegalAddress, IllegalValue
 
 INPUTS, COILS, CHANNELS = 8, 4, 8
@@ -280,3 +284,12 @@ def _part(table: Sequence[T], address: int, count: int) -> list[T]:
     if address + count > len(table):
         raise IllegalAddress
     return list(table[address : address + count])
+
+
+def _put_up(site: Site, instrument: Instrument, spot: Spot) -> SafetyIo:
+    module = SafetyIo(instrument.name, site.plant)
+    site.answer_modbus(instrument, spot, module)
+    return module
+
+
+MODEL = Model(Carrier.TCP, Language.MODBUS, _put_up, first=True)

@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.clock import Timer
+from sim.addresses import Carrier, Language, Spot
+from sim.model import Model
+from sim.parts.furnaces import is_door_locked
 from sim.plant import DoorState, Impossible, Plant
+from sim.site import Site
+from sim.spec import Instrument
 from sim.wire.lines import LineReceiver, Reply
 from sim.wire.receiver import Send
 
@@ -151,3 +156,12 @@ def _number(text: str) -> float:
     if not 0.0 <= value < 1e9:
         raise Impossible(f"{text} is out of range")
     return value
+
+
+def _put_up(site: Site, instrument: Instrument, spot: Spot) -> TextMover:
+    mover = TextMover(instrument.name, site.plant, lambda furnace: is_door_locked(site, furnace))
+    site.answer(instrument, spot, mover.receiver)
+    return mover
+
+
+MODEL = Model(Carrier.TCP, Language.TEXT, _put_up)

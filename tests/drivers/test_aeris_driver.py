@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.aeris import Aeris
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.devices.aeris import Aeris
 from drivers.errors import (
     ActionFailedError,
     BusyError,

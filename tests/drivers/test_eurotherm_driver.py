@@ -9,6 +9,7 @@ import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.devices.eurotherm_3216p import Eurotherm3216P
 from drivers.errors import (
     ActionFailedError,
     BusyError,
@@ -16,7 +17,6 @@ from drivers.errors import (
     LimitError,
     WrongInstrumentError,
 )
-from drivers.eurotherm import Eurotherm3216P
 from drivers.gate import acting_as
 from drivers.registry import build
 from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, end_of, look_at

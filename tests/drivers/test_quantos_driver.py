@@ -9,6 +9,7 @@ import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.devices.quantos import QuantosDoser
 from drivers.errors import (
     ActionFailedError,
     BusyError,
@@ -17,7 +18,6 @@ from drivers.errors import (
     RefusedError,
     WrongInstrumentError,
 )
-from drivers.quantos import QuantosDoser
 from drivers.registry import build
 from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, by_line, end_of, look_at
 
@@ -187,7 +187,7 @@ def test_a_powder_that_does_not_flow_fails_with_the_mass_that_was_found(
 def test_a_dosing_that_never_ends_is_stopped_weighed_and_never_repeated(
     doser: QuantosDoser, balance: Balance, clock: JumpClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.quantos.DOSING_S", 100.0)
+    monkeypatch.setattr("drivers.devices.quantos.DOSING_S", 100.0)
     balance.dosing_end, balance.poured = None, 0.25
     error = end_of(clock, doser.set("dose", **DOSE))
     assert "QRA 61 1 did not end in 100 s; 148.00 mg were found on the pan" in str(error)
@@ -293,7 +293,7 @@ def test_stopping_does_nothing_after_success_or_at_rest(
 def test_data_that_break_off_are_asked_for_again(
     doser: QuantosDoser, balance: Balance, clock: JumpClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.quantos.XML_S", 0.05)
+    monkeypatch.setattr("drivers.devices.quantos.XML_S", 0.05)
     cut = ["QRD 2 4 11 B", HEAD[0]]
     whole = [*cut, HEAD[1], "QRD 2 4 11 A"]
     replies = iter([cut, whole])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JumpClock
 from drivers.errors import BadAddressError, UnknownDriverError
-from drivers.registry import DRIVERS, build
+from drivers.instrument import Instrument
+from drivers.kinds import Kind
+from drivers.registry import build, driver_names, spec_of
 from tests.drivers.fakes import FakeGate, Noted
 
 
@@ -25,7 +28,11 @@ def make(driver: str, address: str, options: dict[str, object], clock: JumpClock
         ("eurotherm-3216p", {}, "needs a limit for setpoint in degC"),
         ("eurotherm-3216p", {"limits": {"setpoint": 1100.0}}, "needs a limit for ramp in degC/min"),
         ("quantos", {"limits": {"mass": 1.0, "speed": 1.0}}, "has no limit 'speed' .it has mass"),
-        ("quantos", {"limits": {"mass": 1.0}, "colour": "red"}, "has no option 'colour' .it has baud, timeout"),
+        (
+            "quantos",
+            {"limits": {"mass": 1.0}, "colour": "red"},
+            "has no option 'colour' .it has timeout, baud, parity, stop_bits",
+        ),
         ("aeris", {}, "needs results: dir:PATH"),
     ],
 )
@@ -53,9 +60,68 @@ def test_an_address_of_the_wrong_kind_is_told(
         make(driver, address, options, clock, bus)
 
 
+STIRRER = """\
+from drivers.devices.text_mover import TextMover
+from drivers.kinds import Kind
+from drivers.spec import DriverSpec, Option
+
+
+def _build(parts):
+    return TextMover(**parts.base, link=parts.line(terminator=b"\\n"))
+
+
+DRIVER = DriverSpec(Kind.SHAKER, TextMover, _build, options={"colour": Option("of its lid")})
+"""
+
+
+def test_a_module_of_somebody_else_with_a_driver_is_one(
+    clock: JumpClock, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "drivers_of_bo").mkdir()
+    (tmp_path / "drivers_of_bo" / "stirrer.py").write_text(STIRRER, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert spec_of("drivers_of_bo.stirrer").kind is Kind.SHAKER
+    assert "drivers_of_bo.stirrer" not in driver_names()
+    device = make("drivers_of_bo.stirrer", "socket://127.0.0.1:1", {"colour": "red"}, clock, bus)
+    assert isinstance(device, Instrument)
+    with pytest.raises(UnknownDriverError, match=r"device-1: driver drivers_of_bo\.stirrer has no option 'speed'"):
+        make("drivers_of_bo.stirrer", "socket://127.0.0.1:1", {"speed": 3}, clock, bus)
+
+
+@pytest.mark.parametrize(
+    ("driver", "text", "said"),
+    [
+        ("drivers_of_cy.empty", "", "module 'drivers_of_cy.empty' has no attribute 'DRIVER'; it must be a module with"),
+        ("drivers_of_cy.wrong", "DRIVER = 3", "its DRIVER is a int, not a DriverSpec"),
+        (
+            "drivers_of_cy.broken",
+            "from drivers.spec import Nothing",
+            "cannot import name 'Nothing' from 'drivers.spec'",
+        ),
+        ("drivers_of_cy.missing", None, "No module named 'drivers_of_cy.missing'; it must be a module with a DRIVER"),
+    ],
+)
+def test_a_module_of_somebody_else_without_a_driver_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str, text: str | None, said: str
+) -> None:
+    (tmp_path / "drivers_of_cy").mkdir()
+    if text is not None:
+        (tmp_path / f"{driver.replace('.', '/')}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UnknownDriverError) as refused:
+        spec_of(driver)
+    assert str(refused.value).startswith(f"{driver!r} is no driver: ")
+    assert said in str(refused.value)
+
+
+def test_a_name_that_begins_with_a_dot_is_no_module() -> None:
+    with pytest.raises(UnknownDriverError, match=r"there is no driver '\.aeris' .*did you mean 'aeris'"):
+        spec_of(".aeris")
+
+
 def test_no_limit_has_a_default() -> None:
-    assert DRIVERS["eurotherm-3216p"].limits == {"setpoint": "degC", "ramp": "degC/min"}
-    assert DRIVERS["quantos"].limits == {"mass": "mg"}
+    assert spec_of("eurotherm-3216p").limits == {"setpoint": "degC", "ramp": "degC/min"}
+    assert spec_of("quantos").limits == {"mass": "mg"}
 
 
 def test_how_long_to_wait_for_an_answer_can_be_told(clock: JumpClock, bus: Bus) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.devices.safety_io import ANALOGUE_SIGNALS, INPUT_SIGNALS, SafetyIO
 from drivers.errors import CommandDeniedError, LimitError, RefusedError, WrongInstrumentError
 from drivers.gate import GRANT_LIFE_S
 from drivers.registry import build
-from drivers.safety_io import ANALOGUE_SIGNALS, INPUT_SIGNALS, SafetyIO
 from tests.drivers.fakes import FakeGate, FakeSocket, Noted, end_of, look_at
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.devices.text_mover import TextMover
 from drivers.errors import (
     ActionFailedError,
     CommandDeniedError,
@@ -16,7 +17,6 @@ from drivers.errors import (
     WrongInstrumentError,
 )
 from drivers.registry import build
-from drivers.text_mover import TextMover
 from tests.drivers.fakes import FakeGate, FakeSocket, Noted, by_line, end_of, look_at
 
 

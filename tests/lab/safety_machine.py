@@ -31,8 +31,8 @@ MODULE = {"furnace-1": "safety-1", "furnace-2": "safety-2"}
 HEATER = {"furnace-1": "f1.heater", "furnace-2": "f2.heater"}
 UNITS: dict[str, str | None] = {"f1.over": "degC", "f1.door": None, "f2.over": "degC", "f2.door": None}
 LIMITS = {
-    "furnace-1": Limits(setpoint_degc=1100.0),
-    "furnace-2": Limits(setpoint_degc=1100.0),
+    "furnace-1": Limits({"run-program": (1100.0, "degC"), "set-setpoint": (1100.0, "degC")}),
+    "furnace-2": Limits({"run-program": (1100.0, "degC"), "set-setpoint": (1100.0, "degC")}),
     "mover-1": Limits(),
     "safety-1": Limits(watched=("furnace-1",)),
     "safety-2": Limits(watched=("furnace-2",)),

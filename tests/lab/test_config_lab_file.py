@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.kinds import Kind
 from lab.config.inventory_file import InventoryFile
 from lab.config.lab_file import DEFAULT_PROGRAM, load_lab, packaged_lab, programs_of
 from protocols.documents import DocumentError
@@ -22,11 +23,11 @@ def test_the_packaged_lab_is_consistent_and_simulated() -> None:
     assert lab.simulated
     assert lab.real_devices == []
     assert list(lab.furnaces) == ["furnace-1", "furnace-2"]
-    assert lab.devices["furnace-1"].limits.setpoint == 1100.0
-    assert lab.devices["furnace-1"].limits.ramp == 10.0
-    assert lab.devices["doser-1"].limits.mass == 2000.0
+    assert lab.devices["furnace-1"].limit("setpoint") == 1100.0
+    assert lab.devices["furnace-1"].limit("ramp") == 10.0
+    assert lab.devices["doser-1"].limit("mass") == 2000.0
     assert lab.devices["safety-1"].watchdog == 1.0
-    assert lab.only(("text-mover",)) == "mover-1"
+    assert lab.only(Kind.MOVER) == "mover-1"
     assert lab.interlocks_path == packaged_lab().with_name("interlocks.yaml")
 
 
@@ -81,7 +82,8 @@ def test_faults_of_several_devices_come_together_each_with_its_line(lab_folder: 
     assert (lab_folder.line_of("lab.yaml", "{mass: 2}"), "devices.doser-1.limits.mass: 2 is no quantity") in [
         (line, message.partition(": write")[0]) for line, message in faults
     ]
-    assert any("no driver is named 'text-moover': there are eurotherm-3216p, quantos" in m for _, m in faults)
+    assert any("there is no driver 'text-moover' (there are aeris, eurotherm-3216p, " in m for _, m in faults)
+    assert any(m.endswith("did you mean 'text-mover'?") for _, m in faults)
     assert lab_folder.line_of("lab.yaml", "sim/xrd") in {line for line, message in faults if "no known form" in message}
 
 
@@ -95,8 +97,8 @@ def test_an_unknown_key_of_a_device_names_the_nearest(lab_folder: LabFolder) -> 
 def test_a_ramp_limit_of_5_degc_per_min_is_not_moved_by_the_offset(lab_folder: LabFolder) -> None:
     old = 'furnace-1/1"\n    baud: 19200\n    limits: {setpoint: 1100 degC, ramp: 10 degC/min}'
     lab_folder.change("lab.yaml", old, old.replace("10 degC/min", "5 K/min").replace("1100 degC", "1373.15 K"))
-    limits = lab_folder.load().devices["furnace-1"].limits
-    assert (limits.setpoint, limits.ramp) == (1100.0, 5.0)
+    furnace = lab_folder.load().devices["furnace-1"]
+    assert (furnace.limit("setpoint"), furnace.limit("ramp")) == (1100.0, 5.0)
 
 
 def test_stations_name_devices_of_the_right_kind(lab_folder: LabFolder) -> None:
@@ -105,14 +107,14 @@ def test_stations_name_devices_of_the_right_kind(lab_folder: LabFolder) -> None:
     found = faults_of(path)
     assert [fault[0] for fault in found] == [line, line]
     assert "no device is named 'furnace-9': there are furnace-1, furnace-2" in found[0][1]
-    assert "doser-1 is a quantos, and this station needs a eurotherm-3216p" in found[1][1]
+    assert "doser-1 is a quantos, and this station needs a furnace" in found[1][1]
 
 
 def test_a_lab_has_exactly_one_mover(lab_folder: LabFolder) -> None:
     path = lab_folder.change(
         "lab.yaml", "  xrd-1:", '  mover-2: {driver: text-mover, address: "socket://sim:7105"}\n  xrd-1:'
     )
-    assert "found 2 movers, and a lab needs exactly one device with driver text-mover" in faults_of(path)[0][1]
+    assert "found 2 movers, and a lab needs exactly one device that is a mover" in faults_of(path)[0][1]
 
 
 def test_a_furnace_is_watched_by_a_safety_module_only(lab_folder: LabFolder) -> None:
@@ -120,7 +122,7 @@ def test_a_furnace_is_watched_by_a_safety_module_only(lab_folder: LabFolder) -> 
     assert faults_of(path) == [
         (
             lab_folder.line_of("lab.yaml", "watched_by: doser-1"),
-            "devices.furnace-2.watched_by: 'doser-1' is no safety-io device of this lab",
+            "devices.furnace-2.watched_by: 'doser-1' is no safety module of this lab",
         )
     ]
 
@@ -283,3 +285,109 @@ def test_what_cannot_be_declared_for_a_lost_lease_is_refused_with_its_line(
         lab_folder.load()
     line = lab_folder.line_of("lab.yaml", "on_lease_loss: " + declared)
     assert any(fault.line == line and "on_lease_loss" in fault.message for fault in refused.value.faults)
+
+
+# ---------------------------------------------------------------- limits and options, as a driver names them
+
+POLLED = ':5020/1", watchdog: 1 s'
+"""Where an option of safety-1 can stand."""
+
+
+@pytest.mark.parametrize(
+    ("old", "limits", "key", "read"),
+    [
+        ("{mass: 2 g}", "{mass: 0 g}", "doser-1.limits.mass", "0 g"),
+        ("{mass: 2 g}", "{mass: -2 g}", "doser-1.limits.mass", "-2 g"),
+        ("{driver: text-mover, ", "{driver: quantos, heads: {}, limits: {mass: 0 mg}, ", "mover-1.limits.mass", "0 mg"),
+    ],
+)
+def test_a_limit_of_nothing_or_less_is_refused(
+    lab_folder: LabFolder, old: str, limits: str, key: str, read: str
+) -> None:
+    line_and_message = faults_of(lab_folder.change("lab.yaml", old, limits))[0]
+    line = lab_folder.line_of("lab.yaml", limits)
+    assert line_and_message == (line, f"devices.{key}: {read} was read, and a limit must be greater than 0")
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("{mass: 2 g, mas: 1 g}", "driver quantos has no limit 'mas' (it has mass): did you mean 'mass'?"),
+        ("{mass: 2 g, height: 1 mm}", "driver quantos has no limit 'height' (it has mass)"),
+    ],
+)
+def test_a_limit_that_a_driver_does_not_have_is_told_with_those_that_it_has(
+    lab_folder: LabFolder, limits: str, said: str
+) -> None:
+    ((line, message),) = faults_of(lab_folder.change("lab.yaml", "{mass: 2 g}", limits))
+    assert line == lab_folder.line_of("lab.yaml", limits)
+    assert message.endswith(f": {said}")
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "said"),
+    [
+        (
+            "{pol: 2 s}",
+            "pol",
+            "driver safety-io has no option 'pol' (it has timeout, baud, parity, stop_bits, poll): "
+            "did you mean 'poll'?",
+        ),
+        ("{poll: 2}", "poll", "2 is no quantity: write a number and a unit, such as '1 s'"),
+        (
+            "{timeout: 2 mm}",
+            "timeout",
+            "'2 mm' has not the unit of a value in s: write it in s or a unit that converts",
+        ),
+    ],
+)
+def test_an_option_that_a_driver_cannot_take_is_told_with_its_line(
+    lab_folder: LabFolder, options: str, key: str, said: str
+) -> None:
+    path = lab_folder.change("lab.yaml", POLLED, f"{POLLED}, options: {options}")
+    line = lab_folder.line_of("lab.yaml", options)
+    assert faults_of(path) == [(line, f"devices.safety-1.options.{key}: {said}")]
+
+
+def test_a_device_is_told_its_options_and_limits_in_the_units_of_its_driver(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", POLLED, f"{POLLED}, options: {{poll: 2 s, timeout: 300 ms, parity: E}}")
+    devices = lab_folder.load().devices
+    assert devices["safety-1"].told == {"poll": 2.0, "timeout": 0.3, "parity": "E", "limits": {}}
+    assert devices["doser-1"].told == {"limits": {"mass": 2000.0}}
+    assert devices["safety-1"].limit("mass") is None
+
+
+LETTERED = """\
+from drivers.devices.text_mover import TextMover
+from drivers.kinds import Kind
+from drivers.spec import DriverSpec, Option
+
+DRIVER = DriverSpec(Kind.SHAKER, TextMover, lambda parts: None, options={"unit": Option("the letter it hears")})
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_refused"),
+    [
+        ("{unit: A}", "{unit: B}", False),
+        ("{unit: A}", "{unit: A}", True),
+        ("{unit: A}", "{}", True),
+        ("{}", "{}", True),
+    ],
+)
+def test_devices_share_a_line_where_each_has_a_unit_of_its_own(
+    lab_folder: LabFolder, monkeypatch: pytest.MonkeyPatch, first: str, second: str, is_refused: bool
+) -> None:
+    (lab_folder.folder / "lab_of_letters").mkdir()
+    lab_folder.write("lab_of_letters/lettered.py", LETTERED)
+    monkeypatch.syspath_prepend(lab_folder.folder)
+    entries = "".join(
+        f'  shaker-{n}: {{driver: lab_of_letters.lettered, address: "pty:sim/line", options: {options}}}\n'
+        for n, options in enumerate((first, second), start=1)
+    )
+    path = lab_folder.change("lab.yaml", "  mover-1:", f"{entries}  mover-1:")
+    if not is_refused:
+        assert len(lab_folder.load().devices) == 9
+        return
+    said = "devices.shaker-2.address: shaker-1 has the address sim/line too: give each device its own"
+    assert faults_of(path) == [(lab_folder.line_of("lab.yaml", "shaker-2"), said)]

@@ -328,7 +328,7 @@ def test_what_has_happened_is_written_later_when_the_disk_is_full(path: Path) ->
             why = log.try_write("stop", who="ada", device="f1.heater", scan=7)
             assert why is not None
             assert "File too large" in why
-            assert log.waiting == 1
+            assert len(log._waiting) == 1
         now.s += 60
         assert log.try_write("stop", who="ben") is None
     stop, later = records(path)[1:]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from lab.safety.interlocks.compiled import expression_from_json, expression_to_json, from_json, to_json
 from lab.safety.interlocks.expressions import Comparison, Expression, ExpressionError, Live
-from lab.safety.interlocks.file import load_interlocks
+from lab.safety.interlocks.file import load_interlock_file
 from lab.safety.interlocks.language import parse_expression
 from lab.safety.interlocks.rules import NO_INTERLOCKS, Interlocks, Output, Rule, Signal
 from tests.lab.conditions import conditions
@@ -49,7 +49,7 @@ def test_nothing_is_lost_on_the_way_to_the_supervisor(interlocks: Interlocks) ->
 
 
 def test_the_packaged_rules_and_no_rules_survive_too(lab_folder: LabFolder) -> None:
-    for found in (load_interlocks(lab_folder.path("interlocks.yaml")), NO_INTERLOCKS):
+    for found in (load_interlock_file(lab_folder.path("interlocks.yaml")).interlocks, NO_INTERLOCKS):
         assert from_json(compiled(found)) == found
 
 

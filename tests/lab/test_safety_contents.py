@@ -69,8 +69,6 @@ def test_a_solvent_makes_wet_and_is_organic_unless_it_is_water(contents: Content
     contents.wetted("s1", solvent)
     contents.put("s1", "mill-1")
     assert contents.of("mill-1") == {"oxidiser": False, "organic": organic, "dry": False}
-    contents.dried("s1")
-    assert contents.of("mill-1") == NOTHING
 
 
 def test_mixing_without_solvent_leaves_it_dry(contents: Contents) -> None:

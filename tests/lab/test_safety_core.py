@@ -71,13 +71,14 @@ class Desk:
             store=self.folder / "latches.json",
         )
 
-    def scan(self, *, alive: bool = True, running: bool = False, **changed: Value) -> set[str]:
+    def scan(self, *, alive: bool = True, left: bool = False, running: bool = False, **changed: Value) -> set[str]:
         self.now_s += 0.1
         found = Readings(
             self.now_s,
             {**GOOD, **changed},
             frozenset({"safety-1"}),
             lab_alive=alive,
+            lab_left=left,
             running=frozenset({"heater"} if running else ()),
         )
         actions = self.core.scan(found)
@@ -275,6 +276,35 @@ def test_a_lost_lab_service_is_an_alarm_and_its_programmes_go_on(desk: Desk) -> 
     assert desk.core.snapshot()["lab"]["continuing"]["heater"] == pytest.approx(3600.0)
     desk.scan(heater=True)
     assert "lab-lost" not in desk.shown()
+
+
+def test_a_lab_service_that_has_left_is_no_alarm_and_its_outputs_do_what_is_declared(desk: Desk) -> None:
+    desk.ready()
+    desk.scan(heater=True, running=True)
+    assert desk.scan(heater=True, alive=False, left=True, running=True) == set()
+    assert desk.core.snapshot()["lab"]["alive"] is False
+    desk.now_s += 3600.0
+    assert desk.scan(heater=True, alive=False, left=True, running=True) == {"heater"}
+    assert "lab-lost" not in desk.shown()
+    assert len(desk.written("lab-left")) == 1
+    assert desk.written("lab-lost") == []
+    desk.scan()
+    assert len(desk.written("lab-back")) == 1
+
+
+def test_a_goodbye_after_the_loss_takes_the_alarm_from_nobody(desk: Desk) -> None:
+    desk.ready()
+    desk.scan(alive=False)
+    desk.scan(alive=False, left=True)
+    assert "lab-lost" in desk.shown()
+    assert desk.written("lab-left") == []
+
+
+def test_one_that_is_lost_after_another_has_left_is_an_alarm_also_when_no_scan_saw_it_alive(desk: Desk) -> None:
+    desk.ready()
+    desk.scan(alive=False, left=True)
+    desk.scan(alive=False)
+    assert "lab-lost" in desk.shown()
 
 
 def test_a_lab_service_that_was_never_there_is_no_loss(desk: Desk) -> None:

@@ -65,9 +65,9 @@ SHUT = Command("mover-1", "door-close", subject="furnace-1.door")
 HEAT = Command("furnace-1", "run-program", 950.0, "degC")
 CLOSE = Command("safety-1", "close-contactor")
 LIMITS = {
-    "furnace-1": Limits(setpoint_degc=1100.0),
-    "furnace-2": Limits(setpoint_degc=1100.0),
-    "doser-1": Limits(mass_mg=2000.0),
+    "furnace-1": Limits({"run-program": (1100.0, "degC"), "set-setpoint": (1100.0, "degC")}),
+    "furnace-2": Limits({"run-program": (1100.0, "degC"), "set-setpoint": (1100.0, "degC")}),
+    "doser-1": Limits({"dose": (2000.0, "mg")}),
     "mover-1": Limits(),
     "xrd-1": Limits(),
     "safety-1": Limits(watched=("furnace-1",)),
@@ -518,12 +518,13 @@ def test_a_setpoint_that_is_no_number_is_denied(lab: Lab) -> None:
 @pytest.mark.parametrize(("value", "unit"), [(950.0, "K"), (950.0, None), (None, "degC"), ("950", "degC")])
 def test_a_value_without_the_right_unit_is_denied(lab: Lab, value: Any, unit: str | None) -> None:
     (reason,) = lab.ask(Command("furnace-1", "run-program", value, unit))
-    assert "needs a value in degC and a limit for it" in reason
+    assert reason.startswith(f"run-program came with {value!r} {unit or 'without a unit'}")
+    assert reason.endswith("needs a value in degC")
 
 
 def test_a_device_without_a_limit_heats_nothing(lab: Lab) -> None:
     (reason,) = lab.ask(Command("mover-1", "set-setpoint", 50.0, "degC"))
-    assert "a limit for it (lab file)" in reason
+    assert reason == "set-setpoint needs a limit, and mover-1 has none: give it one (lab file)"
 
 
 @pytest.mark.parametrize("verb", ["close-contactor", "run-program", "door-open", "move", "dose"])

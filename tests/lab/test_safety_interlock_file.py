@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.safety.interlocks.file import load_interlock_file, load_interlocks, units_of
+from lab.safety.interlocks.file import load_interlock_file, units_of
 from lab.safety.interlocks.rules import Output, Signal
 from protocols.documents import DocumentError
 from tests.lab.conftest import LabFolder
@@ -27,14 +27,14 @@ never: ["f1.heater and not f1.door"]
 
 def faults_of(path: Path) -> list[tuple[int | None, str]]:
     with pytest.raises(DocumentError) as caught:
-        load_interlocks(path)
+        load_interlock_file(path)
     return [(fault.line, fault.message) for fault in caught.value.faults]
 
 
 def test_the_example_of_the_design_is_read(tmp_path: Path) -> None:
     path = tmp_path / "interlocks.yaml"
     path.write_text(FILE, encoding="utf-8")
-    interlocks = load_interlocks(path)
+    interlocks = load_interlock_file(path).interlocks
     assert interlocks.signals["f1.over"] == Signal("f1.over", "safety-1", "ai1", "degC", -20.0, 1350.0, 1.0)
     assert interlocks.signals["f1.door"].max_age_s == 1.0
     assert interlocks.outputs == {"f1.heater": Output("f1.heater", "safety-1", "do1", 12 * 3600.0)}
@@ -54,7 +54,7 @@ def test_what_a_rule_may_say_besides(tmp_path: Path) -> None:
     )
     signal = "  f1.out: {source: furnace-1.output.smooth, unit: percent, max_age: 2 min, quality: f1.door}\n"
     path.write_text(FILE.replace("never:", f"{more}never:").replace("outputs:", f"{signal}outputs:"), encoding="utf-8")
-    interlocks = load_interlocks(path)
+    interlocks = load_interlock_file(path).interlocks
     alarm, hold = interlocks.rules[3:]
     assert (alarm.kind, alarm.target, alarm.after_s, alarm.bypassable, alarm.priority) == (
         "alarm",
@@ -72,16 +72,16 @@ def test_what_a_rule_may_say_besides(tmp_path: Path) -> None:
 def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "interlocks.yaml"
     path.write_text(FILE, encoding="utf-8")
-    before = load_interlocks(path)
+    before = load_interlock_file(path).interlocks
     assert before.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_text(FILE + "# signed off\n", encoding="utf-8")
-    after = load_interlocks(path)
+    after = load_interlock_file(path).interlocks
     assert after == before
     assert after.sha256 != before.sha256
 
 
 def test_the_packaged_rules_guard_both_furnaces(lab_folder: LabFolder) -> None:
-    interlocks = load_interlocks(lab_folder.path("interlocks.yaml"))
+    interlocks = load_interlock_file(lab_folder.path("interlocks.yaml")).interlocks
     for furnace in ("furnace-1", "furnace-2"):
         assert interlocks.permissives(f"{furnace}.door.open")
         assert interlocks.permissives(f"{furnace}.heat")

@@ -202,7 +202,7 @@ class Lab:
         signals = {n: Signal(n, "safety-1", "ai1" if u else "di1", u, -9e9, 9e9, 1.0) for n, u in UNITS.items()}
         interlocks = Interlocks(signals, {"f1.heater": Output("f1.heater", "safety-1", "do1")}, (READY,), ())
         limits = {
-            "furnace-1": Limits(setpoint_degc=1100.0),
+            "furnace-1": Limits({"run-program": (1100.0, "degC"), "set-setpoint": (1100.0, "degC")}),
             "mover-1": Limits(),
             "safety-1": Limits(watched=("furnace-1",)),
         }

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from drivers.clock import JumpClock
+from drivers.devices.safety_io import ANALOGUE_SIGNALS, COIL_SIGNALS, INPUT_SIGNALS
 from drivers.gate import DriverError
-from drivers.safety_io import ANALOGUE_SIGNALS, COIL_SIGNALS, INPUT_SIGNALS
 from drivers.status import ActionStatus
-from lab.records.journal import Journal, read_journal
+from lab.records.journal import Journal, JournalError, read_journal
 from lab.safety.alarms.book import AlarmBook
 from lab.safety.audit.log import AuditLog
 from lab.safety.interlocks.language import parse_expression
@@ -59,6 +59,7 @@ class Module:
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     error: DriverError | None = None
     refuses: DriverError | None = None
+    hangs: bool = False
 
     def __post_init__(self) -> None:
         for name in (*INPUT_SIGNALS, *ANALOGUE_SIGNALS, *COIL_SIGNALS):
@@ -73,6 +74,8 @@ class Module:
         if verb == "open-contactor":
             self.contactor_closed.value = self.contactor_permit.value = 0.0
         status = ActionStatus("safety-1", verb)
+        if self.hangs:
+            return status
         if self.error is None:
             status.set_finished()
         else:
@@ -119,7 +122,7 @@ class Lab:
 def lab(tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(tmp_path)
     yield lab
-    lab.module.error = None
+    lab.module.error, lab.module.hangs = None, False
     lab.monitor.close()
     lab.journal.close()
     lab.audit.close()
@@ -282,6 +285,61 @@ def test_a_module_that_does_not_answer_at_the_start_keeps_the_lab_shut(lab: Lab)
     with pytest.raises(DriverError, match="no answer"):
         lab.start()
     assert lab.monitor.tripped() == ("start-up",)
+
+
+def test_a_module_that_never_ends_a_verb_is_given_up_after_a_minute(lab: Lab) -> None:
+    lab.module.hangs = True
+    with pytest.raises(DriverError, match=r"safety-1: scan did not end within 60 s: look at the module"):
+        lab.start()
+    assert lab.clock.now() == pytest.approx(60.0)
+    assert lab.monitor.tripped() == ("start-up",)
+
+
+def test_a_contactor_that_never_answers_at_the_end_is_an_alarm(lab: Lab) -> None:
+    lab.start()
+    lab.module.hangs = True
+    lab.monitor.close()
+    (alarm,) = lab.entries("alarm")
+    assert "safety-1: open-contactor did not end within 60 s" in alarm["text"]
+
+
+def fail_to_write(*_: object, **__: object) -> None:
+    raise JournalError("journal.jsonl: entry 9 was not written (No space left on device): make room and start again")
+
+
+def test_a_full_disk_keeps_no_module_from_being_told_and_the_monitor_scanning(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.start()
+    lab.pass_scans()
+    lab.module.contactor_closed.value = 1.0
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.journal, "write", fail_to_write)
+        lab.module.door_closed.value = 0.0
+        lab.pass_scans()
+        assert lab.module.contactor_closed.value == 0.0
+        alarm = lab.monitor.core.alarms.get("journal")
+        assert alarm is not None
+        assert "No space left" in alarm.text
+        petted = lab.module.verbs.count("pet")
+        lab.pass_scans(2)
+        assert lab.module.verbs.count("pet") > petted
+
+
+def test_a_module_that_cannot_be_told_is_an_alarm_also_on_a_full_disk_and_the_others_are_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf, other = lab.module, Module()
+    lab.monitor.start({"safety-1": deaf, "safety-2": other}, {"safety-1": 1.0, "safety-2": 1.0}, "operator")
+    deaf.refuses = DriverError("safety-1: its bus has ended")
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.journal, "write", fail_to_write)
+        lab.monitor.shut("the end of the test")
+    assert other.verbs[-1] == "open-contactor"
+    alarm = lab.monitor.core.alarms.get("module:safety-1")
+    assert alarm is not None
+    assert "open-contactor was not sent" in alarm.text
+    deaf.refuses = None
 
 
 def test_a_contactor_that_only_the_stop_loop_holds_open_loses_its_permit_too(lab: Lab) -> None:

@@ -30,8 +30,8 @@ WAIT_S = 5.0
 """Longest wait for what comes at once."""
 
 
-def notice(key: str = "water", text: str = "flow is low", priority: str = "high", kind: str = "alarm") -> Notice:
-    return Notice(key, text, Priority(priority), "open the tap", "supervisor", kind)
+def notice(key: str = "water", text: str = "flow is low", priority: str = "high") -> Notice:
+    return Notice(key, text, Priority(priority), "open the tap", "supervisor")
 
 
 def message(*notices: Notice, world: str = "real", **fields: Any) -> Message:
@@ -49,10 +49,6 @@ def test_a_message_says_where_what_and_what_to_do() -> None:
 
 def test_a_simulated_lab_says_so() -> None:
     assert message(world="simulated").subject == "[powder-1, simulated] HIGH: flow is low"
-
-
-def test_a_question_is_called_one() -> None:
-    assert message(notice(kind="question")).subject == "[powder-1] question: flow is low"
 
 
 def test_many_are_one_message_with_the_worst_first_and_an_end() -> None:
@@ -207,7 +203,6 @@ def test_a_webhook_gets_text_for_chats_and_fields_for_programs(hooks: Hooks) -> 
             "priority": "high",
             "guidance": "open the tap",
             "source": "supervisor",
-            "kind": "alarm",
         }
     ]
 
@@ -571,13 +566,13 @@ def test_what_is_hidden_does_not_go_out_and_comes_when_it_is_back(
     assert routes.next() == ("one", ["water"])
 
 
-def test_a_question_goes_out_until_it_is_answered(notifier: Callable[..., Notifier], routes: Routes, now: Time) -> None:
-    asking = notifier(hook("chat"), hook("mail", after_s=600.0))
-    asking.ask("review:sample-3", "is sample-3 what it seems?", guidance="athanor review sample-3")
-    assert routes.next() == ("chat", ["review:sample-3"])
-    asking.settle("review:sample-3")
+def test_a_notice_goes_out_until_it_is_settled(notifier: Callable[..., Notifier], routes: Routes, now: Time) -> None:
+    sending = notifier(hook("chat"), hook("mail", after_s=600.0))
+    sending.notify(notice("water"))
+    assert routes.next() == ("chat", ["water"])
+    sending.settle("water")
     now.s = 600.0
-    asking.close()
+    sending.close()
     assert routes.sent.empty()
 
 

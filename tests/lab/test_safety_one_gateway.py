@@ -13,7 +13,7 @@ import os
 
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,44 +28,14 @@ from drivers.gate import Command, Denied, Granted, acting_as
 from drivers.instrument import Instrument as Device
 from drivers.links import LineLink, ModbusLink, ModbusPort, QueryLink, grant, line, modbus, query
 from drivers.links.together import TogetherLink
-from drivers.registry import DRIVERS, build
+from drivers.registry import build, driver_names, spec_of
 from sim import Instrument, Laboratory, Lot, Simulation, serve
+from tests.cases.case import all_cases, filled
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("protocols", "drivers", "generator", "planner", "lab")
 
-NAMES = {
-    "eurotherm-3216p": "furnace-1",
-    "safety-io": "safety-1",
-    "quantos": "doser-1",
-    "text-mover": "mover-1",
-    "aeris": "xrd-1",
-}
-ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
-    "run-program": {"steps": ((10.0, 400.0, 60.0),)},
-    "set-setpoint": {"degc": 400.0},
-    "wait-cooled": {"below_degc": 60.0},
-    "dose": {"mass_mg": 100.0, "tolerance_mg": 1.0, "sample_id": "S1"},
-    "move": {"from_position": "vials/1", "to_position": "mill-1/1"},
-    "pour": {"from_position": "vials/1", "to_position": "crucibles/1"},
-    "mix": {"position": "mill-1/1", "time_s": 60.0, "speed_rpm": 300.0, "method": "ball-mill"},
-    "clean": {"position": "mill-1/1"},
-    "head": {"doser": "doser-1", "number": 1},
-    "door": {"furnace": "furnace-1", "open": True},
-    "look-at": {"position": "vials/1"},
-    "measure": {"sample_id": "S1", "slot": 2, "program": "10-80deg-8min"},
-    "remove": {"sample_id": "S1"},
-    "start-watchdog": {"timeout_s": 600.0},
-}
-"""Arguments of the verbs that have any."""
-NOTHING_TO_DO = {"stop-dosing"}
-"""Verbs that write nothing while there is nothing to stop."""
-FIRST: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "hold-program": (("eurotherm-3216p", "run-program"),),
-    "continue-program": (("eurotherm-3216p", "run-program"), ("eurotherm-3216p", "hold-program")),
-    "dose": (("text-mover", "head"), ("quantos", "lock-head")),
-}
-"""What must be done or under way before a verb writes anything."""
+CASES = all_cases()
 
 
 @dataclass
@@ -96,7 +66,7 @@ class Lab:
 
     def do(self, driver: str, verb: str) -> BaseException | None:
         """Have a device act, and give how it failed."""
-        arguments = ARGUMENTS.get(verb, {})
+        arguments = CASES[driver].arguments.get(verb, {})
         over = self.clock.event()
         with acting_as("auto", "a lease"):
             status = self.devices[driver].set(verb, **arguments)
@@ -108,7 +78,7 @@ class Lab:
         """Have a device act with leave, and let it get under way, or be done where it takes a minute at most."""
         how, self.gate.how = self.gate.how, "grant"
         with acting_as("auto", "a lease"):
-            self.devices[driver].set(verb, **ARGUMENTS.get(verb, {}))
+            self.devices[driver].set(verb, **CASES[driver].arguments.get(verb, {}))
         self.clock.sleep_until(self.clock.now() + 60.0)
         self.gate.how = how
 
@@ -118,18 +88,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("one-gateway")
     results = folder / "results"
     results.mkdir()
-    instruments = (
-        Instrument("furnace-1", "eurotherm-3216p", "modbus-rtu:sim/furnace-1/1", {"watched_by": "safety-1"}),
-        Instrument("safety-1", "safety-io", "modbus-tcp://sim:5020/1"),
-        Instrument("doser-1", "quantos", "pty:sim/doser-1", {"heads": {1: "TiO2-a"}}),
-        Instrument("mover-1", "text-mover", "socket://sim:7101"),
-        Instrument("xrd-1", "aeris", "socket://sim:7702", {"dir": str(results)}),
+    simulated = tuple(
+        Instrument(case.name, case.driver, case.address, filled(case.sim, results)) for case in CASES.values()
     )
-    options: dict[str, dict[str, object]] = {
-        "eurotherm-3216p": {"limits": {"setpoint": 1100.0, "ramp": 10.0}},
-        "quantos": {"limits": {"mass": 2000.0}},
-        "aeris": {"results": f"dir:{results}"},
-    }
     clock, patch, passed = JumpClock(), pytest.MonkeyPatch(), list[str]()
     gate = SwitchedGate(clock)
 
@@ -139,14 +100,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
     for module in (line, modbus, query):
         patch.setattr(module, "check_grant", noted)
-    plan = Laboratory("lab", instruments, {"TiO2-a": Lot("TiO2-a", "TiO2")}, seed=1)
+    plan = Laboratory("lab", simulated, {"TiO2-a": Lot("TiO2-a", "TiO2")}, seed=1)
     with serve(plan, clock, folder / "wires") as simulation:
         buses: dict[str, Bus] = {}
         devices = {}
-        for driver, name in NAMES.items():
-            address = simulation.endpoints[name]
-            bus = buses.setdefault(port_of(address), Bus(name, clock))
-            devices[driver] = build(name, driver, address, options.get(driver, {}), gate, clock, Silent(), bus)
+        for driver, case in CASES.items():
+            address = simulation.endpoints[case.name]
+            bus = buses.setdefault(port_of(address), Bus(case.name, clock))
+            options = {**filled(case.options, results), "limits": case.limits}
+            devices[driver] = build(case.name, driver, address, options, gate, clock, Silent(), bus)
         yield Lab(clock, gate, devices, simulation, passed)
         for bus in buses.values():
             bus.close()
@@ -165,47 +127,27 @@ class Silent:
 
 def every_verb(*, looks: bool) -> list[tuple[str, str]]:
     """(driver, verb) of everything that acts, or of everything that only looks."""
-    classes = {cls.__module__: cls for cls in instruments()}
-    found = []
-    for driver, module in MODULES.items():
-        cls = classes[f"drivers.{module}"]
-        found += [(driver, verb) for verb in cls.VERBS if (verb in cls.LOOKS) is looks]
-    return found
+    classes = {driver: spec_of(driver).device for driver in CASES}
+    return [(driver, verb) for driver, cls in classes.items() for verb in cls.VERBS if (verb in cls.LOOKS) is looks]
 
 
-MODULES = {
-    "eurotherm-3216p": "eurotherm",
-    "safety-io": "safety_io",
-    "quantos": "quantos",
-    "text-mover": "text_mover",
-    "aeris": "aeris",
-}
+def test_every_driver_is_walked() -> None:
+    assert set(CASES) == set(driver_names())
+    classes = {spec_of(driver).device for driver in driver_names()}
+    source = [path.read_text(encoding="utf-8") for path in (ROOT / "drivers" / "devices").glob("*.py")]
+    assert len(classes) == len(CASES)
+    assert sum("DRIVER = DriverSpec(" in text for text in source) == len(CASES)
 
 
-def instruments() -> list[type[Device]]:
-    """Every instrument there is, from the source: one that is in no registry counts too."""
-    import importlib
-
-    for path in (ROOT / "drivers").glob("*.py"):
-        if "(Instrument)" in path.read_text(encoding="utf-8"):
-            importlib.import_module(f"drivers.{path.stem}")
-    return [cls for cls in Device.__subclasses__() if cls.__module__.startswith("drivers.")]
-
-
-def test_every_driver_of_the_registry_is_walked() -> None:
-    assert set(NAMES) == set(MODULES) == set(DRIVERS)
-    assert {cls.__module__.removeprefix("drivers.") for cls in instruments()} == set(MODULES.values())
-
-
-def test_every_verb_has_its_arguments_here() -> None:
-    for driver, verb in every_verb(looks=False) + every_verb(looks=True):
-        cls = next(cls for cls in instruments() if cls.__module__ == f"drivers.{MODULES[driver]}")
-        needed = [
-            name
-            for name, parameter in inspect.signature(getattr(cls, cls.VERBS[verb])).parameters.items()
-            if name != "self" and parameter.default is inspect.Parameter.empty
-        ]
-        assert set(needed) <= set(ARGUMENTS.get(verb, {})), (driver, verb)
+@pytest.mark.parametrize(("driver", "verb"), every_verb(looks=False) + every_verb(looks=True))
+def test_every_verb_has_its_arguments(driver: str, verb: str) -> None:
+    cls = spec_of(driver).device
+    needed = [
+        name
+        for name, parameter in inspect.signature(getattr(cls, cls.VERBS[verb])).parameters.items()
+        if name != "self" and parameter.default is inspect.Parameter.empty
+    ]
+    assert set(needed) <= set(CASES[driver].arguments.get(verb, {}))
 
 
 @pytest.mark.system
@@ -232,16 +174,17 @@ def test_what_only_looks_asks_nobody_and_changes_nothing(lab: Lab, driver: str, 
 @pytest.mark.system
 @pytest.mark.parametrize(("driver", "verb"), every_verb(looks=False))
 def test_with_leave_for_another_device_no_verb_writes_anything(lab: Lab, driver: str, verb: str) -> None:
-    for first in FIRST.get(verb, ()):
+    case = CASES[driver]
+    for first in case.first.get(verb, ()):
         lab.begin(*first)
     lab.gate.how = "forge"
     before, noted = len(lab.passed), len(lab.simulation.plant.log)
     error = lab.do(driver, verb)
-    assert error is None if verb in NOTHING_TO_DO else isinstance(error, GrantError), error
+    assert error is None if verb in case.nothing_to_do else isinstance(error, GrantError), error
     assert len(lab.passed) == before
     assert len(lab.simulation.plant.log) == noted
-    if driver == "eurotherm-3216p":
-        lab.begin(driver, "reset-program")
+    if case.undo is not None:
+        lab.begin(driver, case.undo)
 
 
 @pytest.mark.system
@@ -284,6 +227,9 @@ TALKERS = (
 SUPERVISOR_WIRES = "lab/safety/supervisor/wire.py"
 """The supervisor owns the safety modules, and stands above the gate."""
 
+CHECKS_LEAVE = ("lab/safety/supervisor/supervised.py", "drivers.links.grant")
+"""The lab service's side of the supervisor opens no wire: it checks leave, as links do, before it passes a word on."""
+
 
 def sources(*rooms: str) -> Iterator[tuple[str, ast.Module]]:
     for room in rooms:
@@ -314,12 +260,15 @@ def test_only_links_open_sockets_to_instruments() -> None:
 
 
 def test_nobody_outside_the_drivers_uses_a_link_but_the_supervisor() -> None:
-    users = {
-        path
+    used = {
+        (path, name)
         for path, tree in sources("lab", "protocols", "planner", "generator")
-        if any(name.startswith(("drivers.links", "drivers.safety_module")) for name in imported(tree))
+        for name in imported(tree)
+        if name.startswith(("drivers.links", "drivers.safety_module"))
     }
-    assert users <= {SUPERVISOR_WIRES}
+    path, module = CHECKS_LEAVE
+    allowed = {(path, module), (path, f"{module}.check_grant")}
+    assert {user for user, _ in used - allowed} <= {SUPERVISOR_WIRES}
 
 
 def test_every_link_there_is_is_known_here() -> None:

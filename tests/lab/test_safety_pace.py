@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from drivers.clock import JumpClock, RealClock, ScaledClock
 from lab.safety.interlocks.language import parse_expression
-from lab.safety.interlocks.rules import Interlocks, Rule, Signal
+from lab.safety.interlocks.rules import Interlocks, Output, Rule, Signal
 from lab.safety.judging.pace import fitted, scan_interval_s, watchdog_s
 
 DOOR = parse_expression("door", {"door": None})
@@ -37,6 +38,16 @@ def test_times_shorter_than_three_scans_are_raised_and_told() -> None:
 
 def test_in_real_time_nothing_is_changed() -> None:
     assert fitted(INTERLOCKS, 0.1) == (INTERLOCKS, [])
+
+
+@pytest.mark.parametrize(("declared_s", "fitted_s"), [(0.0, 0.0), (0.05, 0.0), (0.1, 0.0), (3600.0, 3599.9)])
+def test_what_may_go_on_without_the_lab_service_ends_one_scan_before_it_would_be_overstepped(
+    declared_s: float, fitted_s: float
+) -> None:
+    outputs = {"heater": Output("heater", "safety-1", "do1", declared_s)}
+    rules, raised = fitted(replace(INTERLOCKS, outputs=outputs), 0.1)
+    assert rules.outputs["heater"].continue_for_s == pytest.approx(fitted_s)
+    assert raised == []
 
 
 @pytest.mark.parametrize(("asked_s", "interval_s", "given_s"), [(1.0, 0.1, 1.0), (1.0, 60.0, 180.0)])

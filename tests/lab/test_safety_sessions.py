@@ -97,18 +97,6 @@ def test_a_person_has_a_limited_number_of_sessions(sessions: Sessions) -> None:
     assert [sessions.find(session_id) is not None for session_id in ids] == [False] * 3 + [True] * PER_USER
 
 
-def test_when_a_person_last_gave_their_secret_is_known(sessions: Sessions, now: Time) -> None:
-    session_id = sessions.open("ada")
-    now.s = 700.0
-    session = sessions.find(session_id)
-    assert session is not None
-    assert session.proved_s == 0.0
-    sessions.proved(session_id)
-    session = sessions.find(session_id)
-    assert session is not None
-    assert session.proved_s == 700.0
-
-
 # -- brakes
 
 

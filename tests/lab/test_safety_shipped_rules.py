@@ -13,7 +13,7 @@ from lab.safety.interlocks.file_tests import read_tests
 from lab.safety.interlocks.rules import Interlocks
 from lab.safety.judging.pace import fitted
 from lab.safety.judging.scan import Readings, boot, reset, step
-from sim.instruments.programmer import PidController, Programmer, Segment
+from sim.parts.programmer import PidController, Programmer, Segment
 from sim.plant.furnace import Box, BoxFurnace
 from tests.lab.conftest import LabFolder
 

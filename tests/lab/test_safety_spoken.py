@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from drivers.aeris import Aeris
 from drivers.bus import Bus
 from drivers.clock import JumpClock
-from drivers.eurotherm import Eurotherm3216P
-from drivers.quantos import QuantosDoser
-from drivers.safety_io import SafetyIO
-from drivers.text_mover import TextMover
+from drivers.devices.aeris import Aeris
+from drivers.devices.eurotherm_3216p import Eurotherm3216P
+from drivers.devices.quantos import QuantosDoser
+from drivers.devices.safety_io import SafetyIO
+from drivers.devices.text_mover import TextMover
 from lab.safety.commands.spoken import SpokenError, Verb, verbs_of
 
 

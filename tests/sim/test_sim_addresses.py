@@ -8,14 +8,14 @@ from sim.spec import Instrument
 @pytest.mark.parametrize(
     ("address", "spot", "endpoint"),
     [
-        ("modbus-rtu:sim/bus-1/7", Spot(Carrier.PTY, "bus-1", unit=7), "modbus-rtu:X/7"),
-        ("modbus-rtu:/dev/ttyUSB0/1", Spot(Carrier.PTY, "ttyUSB0", unit=1), "modbus-rtu:X/1"),
+        ("modbus-rtu:sim/bus-1/7", Spot(Carrier.PTY, "bus-1", unit=7, language=Language.MODBUS), "modbus-rtu:X/7"),
+        ("modbus-rtu:/dev/ttyUSB0/1", Spot(Carrier.PTY, "ttyUSB0", unit=1, language=Language.MODBUS), "modbus-rtu:X/1"),
         (
             "modbus-tcp://sim:5020/2",
-            Spot(Carrier.TCP, "sim:5020", 5020, unit=2),
+            Spot(Carrier.TCP, "sim:5020", 5020, unit=2, language=Language.MODBUS),
             "modbus-tcp://127.0.0.1:X/2",
         ),
-        ("sim:some-model", Spot(Carrier.PTY, "it", unit=1), "modbus-rtu:X/1"),
+        ("sim:some-model", Spot(Carrier.PTY, "it", unit=1, language=Language.MODBUS), "modbus-rtu:X/1"),
     ],
 )
 def test_modbus_addresses(address: str, spot: Spot, endpoint: str) -> None:
@@ -31,6 +31,7 @@ def test_modbus_addresses(address: str, spot: Spot, endpoint: str) -> None:
         ("/dev/serial/by-id/balance", Spot(Carrier.PTY, "balance"), "X"),
         ("socket://sim:7101", Spot(Carrier.TCP, "sim:7101", 7101), "socket://127.0.0.1:X"),
         ("sim:some-model", Spot(Carrier.TCP, "it"), "socket://127.0.0.1:X"),
+        ("dir:sim/balance", Spot(Carrier.FOLDER, "sim/balance"), "dir:X"),
     ],
 )
 def test_text_addresses(address: str, spot: Spot, endpoint: str) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from sim.instruments.programmer import EndType, PidController, Programmer, Segment, Status
+from sim.parts.programmer import EndType, PidController, Programmer, Segment, Status
 from sim.wire.modbus_pdu import IllegalValue
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.gate import Command
 from lab.safety.commands.leases import LeaseBook, Mode
@@ -25,6 +25,9 @@ SAFER = frozenset({"reset-program", "stop", "stop-dosing", "open-contactor", "pe
 HAZARDOUS = frozenset({"run-program", "set-setpoint", "continue-program", "close-contactor"})
 """Verbs that can make something hot: they need a permit, and every latched trip denies them."""
 
+LIMITED = frozenset({"run-program", "set-setpoint", "dose"})
+"""Verbs that nobody is granted on a device without a limit for them."""
+
 LEASELESS = frozenset({"start-watchdog", "rearm"})
 """Verbs of the safety layer itself, which nobody drives."""
 
@@ -37,10 +40,10 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one device may be asked for; None where the device has no such value."""
+    """The most that one device may be asked for."""
 
-    setpoint_degc: float | None = None
-    mass_mg: float | None = None
+    most: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    """Verb -> the most that its value may be, and in which unit; the verbs that have a limit."""
     watched: tuple[str, ...] = ()
     """For a safety module: the furnaces whose contactor it holds."""
 
@@ -126,13 +129,15 @@ class Judge:
         if limits is None:
             yield f"no device is named {command.device!r} in this laboratory"
             return
-        if command.verb not in {"run-program", "set-setpoint", "dose"}:
+        if command.verb not in limits.most:
+            if command.verb in LIMITED:
+                yield f"{command.verb} needs a limit, and {command.device} has none: give it one (lab file)"
             return
-        limit, unit = (limits.mass_mg, "mg") if command.verb == "dose" else (limits.setpoint_degc, "degC")
+        limit, unit = limits.most[command.verb]
         value = command.value
-        if not isinstance(value, float) or command.unit != unit or limit is None:
+        if not isinstance(value, float) or command.unit != unit:
             seen = f"{value!r} {command.unit or 'without a unit'}"
-            yield f"{command.verb} came with {seen}, and needs a value in {unit} and a limit for it (lab file)"
+            yield f"{command.verb} came with {seen}, and needs a value in {unit}"
         elif not value <= limit:
             yield f"{value:g} {unit} requested, limit {limit:g} {unit} (lab file)"
 

@@ -15,18 +15,11 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from drivers.text_mover import UNKNOWN
+from drivers.devices.text_mover import UNKNOWN
 from lab.safety.commands.contents import ASKED, Contents
 from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.rules import Interlocks, Signal
 from protocols.quantities import QuantityError, parse_quantity
-
-READ: Mapping[str, tuple[str, str]] = {
-    "reading": ("reading_degc", "degC"),
-    "setpoint": ("setpoint_degc", "degC"),
-    "output": ("output_percent", "%"),
-}
-"""Channel of a furnace controller to the driver's signal and its unit."""
 
 FRESH_S = 150.0
 """Lab seconds after which nobody knows any more whether a controller runs its programme: two looks and a half."""
@@ -75,10 +68,10 @@ class LabSignals:
         )
 
     def live(self, device: str) -> dict[str, Value]:
-        """What a furnace controller was last seen at; empty for other devices."""
+        """What a device was last seen at, as far as rules may ask for it."""
         found = self._devices.get(device)
-        read = {channel: getattr(found, name, None) for channel, (name, _) in READ.items()}
-        return {channel: _number(signal.get()) for channel, signal in read.items() if signal is not None}
+        reads: Mapping[str, str] = getattr(found, "READS", {})
+        return {channel: _number(getattr(found, name).get()) for channel, name in reads.items()}
 
     def _runs(self, furnace: str) -> bool:
         device = self._devices.get(furnace)
@@ -101,9 +94,11 @@ class LabSignals:
         return self._instrument(signal, device)
 
     def _instrument(self, signal: Signal, device: Any) -> Read:
-        name, unit = READ.get(signal.channel, ("", ""))
-        scale = _scale(unit, signal.unit)
-        if not hasattr(device, name) or scale is None:
+        name = getattr(device, "READS", {}).get(signal.channel)
+        if name is None:
+            return _unknown
+        scale = _scale(getattr(device, name).units, signal.unit)
+        if scale is None:
             return _unknown
         offset, factor = scale
 

@@ -6,9 +6,12 @@ import difflib
 import itertools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lab.config.lab_file import FURNACE_DRIVERS, MOVER_DRIVERS, LabConfig
+from drivers.kinds import Kind
+from lab.config.lab_file import LabConfig
 from lab.safety.commands.contents import ASKED as CONTENTS
+from lab.safety.commands.judgement import SAFER
 from lab.safety.interlocks.expressions import Comparison, Known, Rise, Value, leaves
 from lab.safety.interlocks.file import LoadedFile, load_interlock_file
 from lab.safety.interlocks.kinds import is_temperature
@@ -24,24 +27,14 @@ HEAT = "{}.heat"
 TOO_HOT_DEGC = (SAFE_TO_HANDLE_DEGC, 200.0, 1000.0)
 """Temperatures at which no rule may let a furnace's door open."""
 
-ASKED: Mapping[str, tuple[str, ...]] = {
-    "eurotherm-3216p": ("run-program", "set-setpoint", "continue-program", "hold-program"),
-    "quantos": ("dose", "tare", "weigh", "open-door", "close-door", "lock-head", "unlock-head"),
-    "text-mover": ("move", "pour", "mix", "clean", "head", "door-open", "door-close"),
-    "aeris": ("measure", "remove"),
-    "safety-io": ("close-contactor", "rearm"),
-}
-"""Driver to the verbs for which the gateway asks permissives; what makes things safer is never asked for."""
 CARRIED = ("load", "unload")
 """What it asks for besides, of every device and place that something is carried to or from."""
 
 PLACES = ("mill-1",)
 """Places that are no device, and whose contents the lab service knows."""
 
-READ: Mapping[str, Mapping[str, str]] = {
-    "eurotherm-3216p": {"reading": "degC", "setpoint": "degC", "output": "%"},
-}
-"""Driver to what the lab service reads of it, each with its unit; the rest of what it knows are switches."""
+if TYPE_CHECKING:
+    from drivers.spec import DriverSpec
 
 HARDWIRED = {"di3": "the emergency stop", "di7": "the over-temperature limiter"}
 """Channels of a safety module whose rules nobody may bypass."""
@@ -54,8 +47,8 @@ Finding = tuple[tuple[object, ...], str]
 class Site:
     """What the rules must fit."""
 
-    drivers: Mapping[str, str]
-    """Device name to its driver."""
+    drivers: Mapping[str, DriverSpec]
+    """Device name to what its driver says of itself."""
     furnaces: Mapping[str, str]
     """Furnace name to the safety module that watches it."""
     modules: Collection[str]
@@ -64,12 +57,14 @@ class Site:
     def channels(self, device: str) -> Mapping[str, str | None]:
         """What the lab service knows of a device or place: name to unit, None for a switch."""
         driver = self.drivers.get(device)
-        found: dict[str, str | None] = dict(READ.get(driver or "", {}))
+        kind = None if driver is None else driver.kind
+        found: dict[str, str | None] = {}
         if driver is not None:
+            found = {channel: unit or None for channel, unit in driver.reads.items()}
             found["comm_ok"] = None
-        if driver in FURNACE_DRIVERS or device in PLACES:
+        if kind is Kind.FURNACE or device in PLACES:
             found |= dict.fromkeys((f"contents.{name}" for name in CONTENTS), None)
-        if driver in MOVER_DRIVERS:
+        if kind is Kind.MOVER:
             found |= dict.fromkeys((f"inside.{furnace}" for furnace in self.furnaces), None)
         return found
 
@@ -77,14 +72,15 @@ class Site:
     def targets(self) -> list[str]:
         """Everything that a permissive can be for."""
         heat = [form.format(furnace) for furnace in self.furnaces for form in (DOOR, HEAT)]
-        verbs = [f"{name}.{verb}" for name, driver in self.drivers.items() for verb in ASKED.get(driver, ())]
+        never = SAFER | {"start-watchdog"}
+        verbs = [f"{name}.{verb}" for name, spec in self.drivers.items() for verb in spec.asks if verb not in never]
         return [*heat, *verbs, *(f"{place}.{verb}" for place in (*self.drivers, *PLACES) for verb in CARRIED)]
 
 
 def site_of(lab: LabConfig) -> Site:
     """What rules for this lab must fit."""
     return Site(
-        drivers={name: device.driver for name, device in lab.devices.items()},
+        drivers={name: device.spec for name, device in lab.devices.items()},
         furnaces={name: furnace.watched_by or "" for name, furnace in lab.furnaces.items()},
         modules=list(lab.safety_modules),
     )

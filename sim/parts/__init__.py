@@ -1,0 +1,1 @@
+"""What instruments are made of: parts that several share, or that one would be too large with."""
