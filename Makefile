@@ -27,6 +27,7 @@ format: .venv/installed
 benchmarks: .venv/installed
 	$(BIN)/python benchmarks/first_light.py
 	$(BIN)/python benchmarks/safety.py
+	$(BIN)/python benchmarks/instruments.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -91,12 +91,13 @@ def parse_address(text: str) -> Address:
     ModbusAddress(wire=SerialAddress(path='/dev/ttyUSB0'), unit=2)
 
     Raises:
-        BadAddressError: Where the text is none of the five forms, or a unit is outside 1 to 247.
+        BadAddressError: Where the text is none of the five forms, a unit is outside 1 to 247, or a port outside 1 to
+            65535.
     """
     if match := _SOCKET.fullmatch(text):
-        return SocketAddress(match["host"], int(match["port"]))
+        return _socket(text, match)
     if match := _MODBUS_TCP.fullmatch(text):
-        return ModbusAddress(SocketAddress(match["host"], int(match["port"])), _unit(text, match["unit"]))
+        return ModbusAddress(_socket(text, match), _unit(text, match["unit"]))
     if match := _MODBUS_RTU.fullmatch(text):
         return ModbusAddress(SerialAddress(match["path"]), _unit(text, match["unit"]))
     if text.startswith("dir:") and len(text) > len("dir:"):
@@ -116,6 +117,13 @@ def port_of(text: str) -> str:
     '/dev/ttyUSB0'
     """
     return parse_address(text).port
+
+
+def _socket(text: str, match: re.Match[str]) -> SocketAddress:
+    port = int(match["port"])
+    if not 1 <= port <= 65535:
+        raise BadAddressError(f"{text!r}: port {port} is outside 1 to 65535")
+    return SocketAddress(match["host"], port)
 
 
 def _unit(text: str, digits: str) -> int:

@@ -11,6 +11,7 @@ turns, and nobody else ever waits for a wire.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -19,6 +20,7 @@ from typing import Protocol, TypeVar
 
 from drivers.clock import Clock, Task
 from drivers.errors import DriverError
+from drivers.recognition import Recognition
 from drivers.status import ActionStatus
 
 Job = Generator[float | None, None, None]
@@ -67,6 +69,7 @@ class Bus:
         self._due_s: dict[str, float] = {}
         self._running: list[_Running] = []
         self._ports: dict[str, Port] = {}
+        self._recognitions: dict[str, Recognition] = {}
         self._task: Task | None = None
         self._closing = False
         self.ended: BaseException | None = None
@@ -79,6 +82,22 @@ class Bus:
             if found is None:
                 found = self._ports[key] = open_port()
         return found  # type: ignore[return-value]
+
+    def recognition(self, device: str) -> Recognition:
+        """Give what keeps the links of a device from talking to another instrument."""
+        with self._lock:
+            return self._recognitions.setdefault(device, Recognition(device))
+
+    def now(self) -> float:
+        """Lab time."""
+        return self._clock.now()
+
+    def late_s(self, device: str) -> float:
+        """Give for how many lab seconds a look at a device has been due; without end where none comes any more."""
+        due_s = self._due_s.get(device)
+        if due_s is None:
+            return 0.0
+        return math.inf if self.ended is not None else self._clock.now() - due_s
 
     def add(self, device: Polled) -> None:
         """Poll `device` from now on."""
@@ -155,8 +174,9 @@ class Bus:
                 self._changed.clear()
                 self._take_in()
                 self._go_on()
-                self._poll_due()
-                self._changed.wait(self._next_s())
+                # One poll at a time: what is asked for meanwhile does not wait for all that nobody answers.
+                if not self._poll_next():
+                    self._changed.wait(self._next_s())
         except BaseException as error:
             # A defect of ours stays visible where threads' errors are shown; here it is kept for whoever asks.
             self.ended = error
@@ -197,13 +217,16 @@ class Bus:
             self._running.remove(running)
             running.status.set_exception(error)
 
-    def _poll_due(self) -> None:
-        for name, due_s in tuple(self._due_s.items()):
-            if due_s <= self._clock.now():
-                self._due_s[name] = self._devices[name].poll()
-                for running in tuple(self._running):
-                    if running.device == name and running.resume_s is None:
-                        self._step(running)
+    def _poll_next(self) -> bool:
+        """Poll the device that is due for longest; gives whether one was due."""
+        name = min(self._due_s, key=self._due_s.__getitem__, default=None)
+        if name is None or self._due_s[name] > self._clock.now():
+            return False
+        self._due_s[name] = self._devices[name].poll()
+        for running in tuple(self._running):
+            if running.device == name and running.resume_s is None:
+                self._step(running)
+        return True
 
     def _next_s(self) -> float | None:
         times = [running.resume_s for running in self._running if running.resume_s is not None]

@@ -10,6 +10,7 @@ __all__ = [
     "CommandDeniedError",
     "DriverError",
     "GrantError",
+    "ImplausibleError",
     "LimitError",
     "LinkError",
     "RefusedError",
@@ -29,6 +30,10 @@ class LinkError(DriverError):
 
 class CodecError(DriverError):
     """Bytes came, and mean nothing."""
+
+
+class ImplausibleError(DriverError):
+    """A value came that cannot be true, or that is to be read again before it is believed."""
 
 
 class RefusedError(DriverError):

@@ -12,10 +12,18 @@ from ophyd import Component, Device
 
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
-from drivers.errors import ActionFailedError, CodecError, DriverError, GrantError, LinkError, UnknownVerbError
+from drivers.errors import (
+    ActionFailedError,
+    CodecError,
+    DriverError,
+    GrantError,
+    ImplausibleError,
+    LinkError,
+    UnknownVerbError,
+)
 from drivers.gate import GRANT_LIFE_S, Command, Gate, Granted, authorize
 from drivers.pace import STEADY_S
-from drivers.signals import Age, Reading
+from drivers.signals import Age, Reading, unknown_for
 from drivers.status import ActionStatus
 
 PATIENCE = 5
@@ -45,6 +53,8 @@ class Instrument(Device):
     """What interlock rules may ask of the instrument -> its signal."""
     MEASURED: ClassVar[tuple[str, ...]] = ()
     """Signals that mean nothing while the instrument is silent."""
+    STALE_S: ClassVar[float] = 15.0
+    """Lab seconds that a look may be overdue before what was seen last is worth nothing."""
     STOPPED: ClassVar[str] = "stopped"
     """What a stop has done to the instrument, in a sentence."""
 
@@ -59,9 +69,14 @@ class Instrument(Device):
         self._stops = 0
         self._stops_lock = threading.Lock()
         self._seen_s = -math.inf
+        self._recognition = bus.recognition(name)
+        self._recognition.check_with(lambda: self._check_identity())
         self.age_s.measured_by(lambda: self.clock.now() - self._seen_s)
         for signal in self._readings():
             signal.publish(signal.get(), clock.now())
+        for measured in self.MEASURED:
+            getattr(self, measured).stands_while(self._is_looked_after)
+        self.comm_ok.stands_while(self._is_looked_after, otherwise=0)
 
     # -- verbs
 
@@ -106,14 +121,14 @@ class Instrument(Device):
             LinkError: When nobody answers.
             WrongInstrumentError: When it is another instrument.
         """
-        return self.bus.call(self.name, self._check_identity)
+        return self.bus.call(self.name, self._recognition.meet)
 
     def poll(self) -> float:
         """Look at the instrument; for the bus. Gives the lab time of the next look."""
         try:
             if self._failures:
                 # Whoever answers after a silence may be somebody else.
-                self._check_identity()
+                self._recognition.meet()
             next_s = self._look()
         except DriverError as error:
             return self._lost(error)
@@ -194,7 +209,7 @@ class Instrument(Device):
         for failures in range(1, PATIENCE):
             try:
                 return ask()
-            except (LinkError, CodecError):
+            except (LinkError, CodecError, ImplausibleError):
                 yield self.clock.now() + 2.0 ** (failures - 1)
         return ask()
 
@@ -216,11 +231,15 @@ class Instrument(Device):
     def _lost(self, error: DriverError) -> float:
         self.last_error = error
         self._failures += 1
-        unknown = {
-            name: math.nan if isinstance(getattr(self, name).get(), float) else "unknown" for name in self.MEASURED
-        }
+        self._recognition.forget()
+        unknown = {name: unknown_for(getattr(self, name).get()) for name in self.MEASURED}
         self._publish(comm_ok=0, **unknown)
-        return self.clock.now() + min(STEADY_S, 2.0 ** (self._failures - 1))
+        return self.clock.now() + min(STEADY_S, 2.0 ** min(self._failures - 1, 10))
+
+    def _is_looked_after(self) -> bool:
+        """Whether looks come when they are due; not where the thread of the bus hangs or has ended."""
+        # Wall time makes looks late; under a clock that runs faster the same delay is more lab time.
+        return self.bus.late_s(self.name) <= self.STALE_S * max(1.0, getattr(self.clock, "speed", 1.0))
 
     def _readings(self) -> tuple[Reading, ...]:
         return tuple(getattr(self, name) for name in self.component_names)

@@ -15,6 +15,7 @@ from drivers.kinds import Kind
 from lab.config.addresses import Wire
 from lab.config.lab_file import DeviceFile, LabConfig, programs_of
 from lab.errors import UsageError
+from lab.trouble import NO_TROUBLE, Trouble
 
 if TYPE_CHECKING:
     from sim.serve import Ports
@@ -52,6 +53,7 @@ def simulate(
     ports: Ports = "ephemeral",
     log: Path | None = None,
     prompt: bool = False,
+    trouble: Trouble = NO_TROUBLE,
 ) -> Wires:
     """Serve instruments of a lab file in this process.
 
@@ -66,18 +68,24 @@ def simulate(
         ports: TCP ports as the addresses say (``exact``), or any free ones.
         log: A file to which every edge of every output is written as it happens.
         prompt: Whether everything is loaded before the first request, so that no answer is late because of it.
+        trouble: What is done to the wires.
 
     Raises:
         UsageError: Where the simulator cannot serve this.
     """
     from sim import SimError, serve, warm_up
+    from sim.relay import Schedule
 
     if prompt:
         warm_up()
+    laboratory = _laboratory(config, set(names), results, seed, truth, paced=trouble.paced)
     try:
-        return serve(_laboratory(config, set(names), results, seed, truth), clock, folder, ports, log)
+        wires = serve(laboratory, clock, folder, ports, log, faults=trouble.fault_log, record=trouble.record)
     except SimError as error:
         raise UsageError(str(error)) from None
+    if trouble.faults:
+        wires.relay.start(Schedule(trouble.faults, trouble.fault_seed))
+    return wires
 
 
 def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: Path, folder: Path) -> Recording:
@@ -95,13 +103,24 @@ def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: P
         raise UsageError(str(error)) from None
 
 
-def _laboratory(config: LabConfig, names: set[str], results: Path, seed: int, truth: Path | None) -> Laboratory:
+def model_of_device(device: DeviceFile) -> str:
+    """Give the model that stands in for a device."""
+    if device.place.wire is Wire.CHOICE:
+        return device.address.removeprefix("sim:")
+    return device.spec.simulator or device.driver
+
+
+def _laboratory(
+    config: LabConfig, names: set[str], results: Path, seed: int, truth: Path | None, *, paced: bool = False
+) -> Laboratory:
     from sim.spec import Laboratory, Lot
 
     simulation = config.file.simulation
     return Laboratory(
         name=config.name,
-        instruments=tuple(_instrument(name, config.devices[name], results) for name in config.devices if name in names),
+        instruments=tuple(
+            _instrument(name, device, results, paced=paced) for name, device in config.devices.items() if name in names
+        ),
         lots={
             name: Lot(
                 name,
@@ -118,13 +137,11 @@ def _laboratory(config: LabConfig, names: set[str], results: Path, seed: int, tr
     )
 
 
-def _instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
+def _instrument(name: str, device: DeviceFile, results: Path, *, paced: bool = False) -> Instrument:
     from sim.model import model_of
     from sim.spec import Instrument
 
-    model = device.spec.simulator or device.driver
-    if device.place.wire is Wire.CHOICE:
-        model = device.address.removeprefix("sim:")
+    model = model_of_device(device)
     address = device.address if device.place.simulated else f"sim:{model}"
     known = model_of(Instrument(name, model, address)).options
     told: dict[str, object] = {
@@ -137,6 +154,8 @@ def _instrument(name: str, device: DeviceFile, results: Path) -> Instrument:
         told["programs"] = programs_of(device)
     elif device.kind is Kind.DOSER:
         told["heads"] = dict(device.heads or {})
-    # Several on one line are told apart by their units, whatever their model makes of that.
-    options = {key: value for key, value in told.items() if key in {*known, "unit"} and value is not None}
+    if paced:
+        told["pace_baud"] = told.get("baud", device.baud)
+    # Several on one line are told apart by their units, whatever their model makes of that; a port has no speed.
+    options = {key: value for key, value in told.items() if key in {*known, "unit", "pace_baud"} and value is not None}
     return Instrument(name, model, address, options)

@@ -1,8 +1,9 @@
 """The simulator as a process of its own: what it serves, how it is found, how it is started.
 
 Whoever holds the lock on ``sim.json`` in the lab's runtime folder is the simulator of that lab. The file says
-where everything is: pid, ready, lab, speed, endpoints, log, results, and a clock that shows lab time ``start_s`` at
-the monotonic time ``origin_s``, so that other processes can run one that shows the same.
+where everything is: pid, ready, lab, speed, endpoints, models, log, results, what was done to the wires (faults) and
+went over them (record), and a clock that shows lab time ``start_s`` at the monotonic time ``origin_s``, so that other
+processes can run one that shows the same.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.clock import RealClock, ScaledClock
 from lab.errors import UsageError
 from lab.records.lock import lock_folder, runtime_folder
+from lab.trouble import NO_TROUBLE, Trouble
 
 if TYPE_CHECKING:
     from lab.config.lab_file import LabConfig
@@ -49,13 +51,19 @@ class Serving:
     """Where the plant's own record goes; None for a file that ends with the simulator."""
     ephemeral: bool = False
     """Whether TCP ports are any free ones, whatever the addresses say."""
+    trouble: Trouble = NO_TROUBLE
+    """What is done to the wires."""
 
     def words(self) -> list[str]:
         """The same as options of ``athanor sim``."""
         paths = {"--truth": self.truth, "--results": self.results, "--log": self.log}
+        paths |= {"--fault-log": self.trouble.fault_log, "--record": self.trouble.record}
         words = ["--speed", str(self.speed), "--seed", str(self.seed)]
+        if self.trouble.faults:
+            words += ["--faults", str(self.trouble.faults), "--fault-seed", str(self.trouble.fault_seed)]
         words += [word for name, path in paths.items() if path is not None for word in (name, str(path))]
-        return [*words, "--ephemeral"] if self.ephemeral else words
+        flags = {"--ephemeral": self.ephemeral, "--paced": self.trouble.paced}
+        return words + [name for name, on in flags.items() if on]
 
 
 @contextmanager
@@ -72,6 +80,7 @@ def serving(config: LabConfig, how: Serving) -> Iterator[dict[str, Any]]:
         raise UsageError(f"{config.path}: no address is a simulated one, so there is nothing to serve: write sim:MODEL")
     with _held(config.name) as (folder, descriptor):
         places = {"wires": folder / "wires", "results": folder / "raw", "log": folder / "plant.jsonl"}
+        places["faults"] = folder / "faults.jsonl"
         _remove(places.values())  # left over from one that was killed
         try:
             with _served(config, names, how, places) as facts:
@@ -83,10 +92,13 @@ def serving(config: LabConfig, how: Serving) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _served(config: LabConfig, names: Iterable[str], how: Serving, places: dict[str, Path]) -> Iterator[dict[str, Any]]:
-    from lab.simulation import simulate
+    from lab.simulation import model_of_device, simulate
 
     clock = RealClock() if how.speed == 1.0 else ScaledClock(how.speed)
     results, log = how.results or places["results"], how.log or places["log"]
+    trouble = how.trouble
+    if trouble.faults and trouble.fault_log is None:
+        trouble = replace(trouble, fault_log=places["faults"])
     wires = simulate(
         config,
         names,
@@ -98,6 +110,7 @@ def _served(config: LabConfig, names: Iterable[str], how: Serving, places: dict[
         ports="ephemeral" if how.ephemeral else "exact",
         log=log,
         prompt=True,
+        trouble=trouble,
     )
     try:
         yield {
@@ -107,8 +120,11 @@ def _served(config: LabConfig, names: Iterable[str], how: Serving, places: dict[
             "ready": True,
             "speed": how.speed,
             "endpoints": dict(wires.endpoints),
+            "models": {name: model_of_device(config.devices[name]) for name in wires.endpoints},
             "results": str(results.resolve()),
             "log": str(log.resolve()),
+            "faults": _told(trouble.fault_log),
+            "record": _told(trouble.record),
             "clock": {
                 "kind": "real" if how.speed == 1.0 else "scaled",
                 "speed": how.speed,
@@ -118,6 +134,10 @@ def _served(config: LabConfig, names: Iterable[str], how: Serving, places: dict[
         }
     finally:
         wires.close()
+
+
+def _told(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())
 
 
 def running_simulator(lab_name: str) -> dict[str, Any] | None:

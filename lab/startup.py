@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from drivers.bus import Bus
 from drivers.clock import Clock, JumpClock, RealClock, ScaledClock
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
 
+
+T = TypeVar("T")
 
 RESET_WITHIN_S = 60.0
 """Lab seconds within which a furnace must have confirmed that its programme is reset."""
@@ -317,7 +319,7 @@ class _Opening:
             safety.link.start()
             builder.modules = {name: SupervisedModule(safety.link, name) for name in config.safety_modules}
         gateway = Gateway(_limits(config), rules, safety, leases, clock, journal, audit, self._late.live)
-        devices = {name: builder.build(name, device, gateway) for name, device in config.devices.items()}
+        devices = _for_each(config, lambda name: builder.build(name, config.devices[name], gateway))
         contents = Contents({name: lot.formula for name, lot in config.inventory.lots.items()})
         self._late.signals = LabSignals(rules, devices, contents, _watched(config))
         opened = self._late.opened = OpenLab(
@@ -346,7 +348,7 @@ class _Opening:
             reservations=Reservations(clock),
             engines=engines,
             devices=devices,
-            answers={name: device.identify() for name, device in devices.items()},
+            answers=_for_each(config, lambda name: devices[name].identify()),
             _resources=resources.pop_all(),
         )
         return opened
@@ -447,6 +449,24 @@ def _kept(runtime: Path) -> Path:
     return folder
 
 
+def _for_each(config: LabConfig, act: Callable[[str], T]) -> dict[str, T]:
+    """Do something with every device.
+
+    Raises:
+        DriverError: With what every device said that could not, each with its line in the lab file.
+    """
+    done: dict[str, T] = {}
+    faults = []
+    for name in config.devices:
+        try:
+            done[name] = act(name)
+        except DriverError as error:
+            faults.append(f"{config.place_of(name)}: {error}")
+    if faults:
+        raise DriverError("\n".join(faults))
+    return done
+
+
 def _watched(config: LabConfig) -> dict[str, tuple[str, ...]]:
     """Safety module to the furnaces behind its contactor."""
     return {
@@ -509,7 +529,7 @@ class _Builder:
             name,
             device.driver,
             endpoint,
-            self._options(device),
+            self._options(name, device),
             gate=gateway,
             clock=self._clock,
             transcript=self._transcript,
@@ -526,15 +546,21 @@ class _Builder:
         bus.add(device)
         return device
 
-    def _options(self, device: DeviceFile) -> dict[str, object]:
+    def _options(self, name: str, device: DeviceFile) -> dict[str, object]:
         options: dict[str, object] = device.told
         if device.place.wire in (Wire.MODBUS_RTU, Wire.SERIAL):
             options.setdefault("baud", device.baud)
+            if options["baud"] is None:
+                del options["baud"]
         if device.kind is Kind.SAFETY:
             options["poll"] = scan_interval_s(self._clock)
+        if device.heads and "heads" in device.spec.options:
+            options["heads"] = dict(device.heads)
         if device.kind is Kind.DIFFRACTOMETER:
-            options["results"] = f"dir:{self._results}" if device.results is None else device.results
-            options["programs"] = {name: time_s for name, (_, _, time_s) in programs_of(device).items()}
+            # Whoever stands in for it leaves its files here, whatever share the real one has.
+            own = device.results is None or name in self._endpoints
+            options["results"] = f"dir:{self._results}" if own else device.results
+            options["programs"] = {program: time_s for program, (_, _, time_s) in programs_of(device).items()}
         return options
 
 

@@ -28,7 +28,11 @@ class QuantityError(ValueError):
 def _registry() -> pint.UnitRegistry[float]:
     import pint
 
-    return pint.UnitRegistry(autoconvert_offset_to_baseunit=False)
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=False)
+    # Standard flows, as flow controllers count them: volumes at a temperature and pressure that are theirs.
+    registry.define("sccm = cm**3 / min")
+    registry.define("slpm = 1000 * sccm")
+    return registry
 
 
 def parse_quantity(text: object, unit: str) -> float:

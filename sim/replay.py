@@ -1,36 +1,29 @@
 """Answer drivers from a recorded wire transcript alone: no plant, no physics.
 
-A transcript is JSON, one object in each line:
-
-    {"header": {"links": {"furnace-1": {"model": "eurotherm-3216p", "address": "modbus-rtu:sim/furnace-1/1"}}}}
-    {"t": 1767225600.0, "link": "furnace-1", "dir": "tx", "hex": "0103..."}      lab to instrument
-    {"t": ..., "link": "furnace-1", "dir": "rx", "hex": "0103..."}               instrument to lab
-    {"t": ..., "link": "xrd-1", "dir": "file", "name": "S1.xrdml", "gzip": "H4sI..."}
-
-In each link the order holds: once the recorded request has arrived, the replies after it are sent, at once or
-at their recorded lab time where that is later. Files appear at their recorded time.
+In each wire the order holds: once the recorded request has arrived, the replies after it are sent, at once or, where
+they came after more than a second of wall time and nobody asks for more, at their recorded lab time. Files appear at
+their recorded time. Bytes may have been recorded in pieces.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
-import json
+import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.clock import Clock, Timer
 from sim.addresses import Language, Spot, spot_of
-from sim.errors import BadTranscriptError
 from sim.model import model_of
+from sim.recorded import Entry, RecordedFile, read_transcript
 from sim.spec import Instrument
 from sim.switchboard import Switchboard
 from sim.wire.hub import Hub
 from sim.wire.receiver import Send
 
+PROMPT_S = 1.0
+"""Wall seconds within which a reply came at once: a driver that waits for it lets no time of a jump clock pass."""
 TIMER_NAME = "!replay"
 """Sorts before any task's name, so that what came at a time is there for whoever looks at that time."""
 
@@ -45,26 +38,6 @@ class Mismatch:
     expected: bytes
     """Empty where the recording had ended."""
     got: bytes
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Bytes of a transcript in one direction."""
-
-    t_s: float
-    link: str
-    to_instrument: bool
-    data: bytes
-
-
-@dataclass(frozen=True)
-class RecordedFile:
-    """A result file of a transcript."""
-
-    t_s: float
-    link: str
-    name: str
-    content: bytes
 
 
 class Replay:
@@ -106,9 +79,12 @@ class Replay:
 class Tape:
     """What was said on one wire, as far as it has been played."""
 
-    def __init__(self, entries: list[Entry], clock: Clock, lock: threading.RLock) -> None:
+    def __init__(self, entries: list[Entry], clock: Clock, lock: threading.RLock, prompt_s: float = PROMPT_S) -> None:
         self.mismatch: Mismatch | None = None
         self._entries = entries
+        self._prompt_s = prompt_s
+        """Lab seconds after a request within which a reply comes at once."""
+        self._asked_s = -math.inf
         self._clock = clock
         self._lock = lock
         self._next = 0
@@ -119,7 +95,8 @@ class Tape:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to play."""
-        return self._next == len(self._entries) and not self.mismatch
+        with self._lock:  # what has been sent may be read before it is counted
+            return self._next == len(self._entries) and not self.mismatch
 
     def open(self, send: Send) -> Listener:
         """Give what listens on a new connection."""
@@ -158,11 +135,14 @@ class Tape:
         if self.mismatch or len(self._heard) < len(entry.data):
             return False
         del self._heard[: len(entry.data)]
+        self._asked_s = entry.t_s
         return True
 
     def _reply(self, entry: Entry) -> bool:
         """Send a reply whose time has come, or be back when it has."""
-        if entry.t_s > self._clock.now():
+        promptly = entry.t_s - self._asked_s <= self._prompt_s
+        # Whoever asks on before its time had the reply before that in the recording.
+        if entry.t_s > self._clock.now() and not promptly and not self._heard:
             if self._timer is None:
                 self._timer = self._clock.call_at(entry.t_s, self._resume, TIMER_NAME)
             return False
@@ -205,12 +185,13 @@ def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[st
         BadTranscriptError: With the line that cannot be read.
         SimError: A link's model or address is unknown.
     """
-    links, recorded = read_transcript(path)
+    transcript = read_transcript(path)
+    links, recorded = transcript.links, transcript.entries
     lock, folders = threading.RLock(), dict(results or {})
     switchboard, tapes = Switchboard(), []
     for group in _by_place(links).values():
         entries = [entry for entry in recorded if isinstance(entry, Entry) and entry.link in group]
-        tape = Tape(entries, clock, lock)
+        tape = Tape(entries, clock, lock, PROMPT_S * transcript.speed)
         tapes.append(tape)
         switchboard.add_shared(group, tape.open)
     timers = [
@@ -225,49 +206,6 @@ def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[st
     for tape in tapes:
         tape.play()  # what instruments said before anybody asked
     return Replay(endpoints, tapes, hub, timers)
-
-
-def read_transcript(path: Path) -> tuple[dict[str, Instrument], list[Entry | RecordedFile]]:
-    """Give the links of a transcript, and everything that went over them in order.
-
-    A last line without an end, cut by a crash, is left out.
-
-    Raises:
-        BadTranscriptError: With the line that cannot be read.
-    """
-    links: dict[str, Instrument] = {}
-    entries: list[Entry | RecordedFile] = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith("\n"):
-                break
-            try:
-                raw = json.loads(line)
-                if "header" in raw:
-                    links |= {n: Instrument(n, **fields) for n, fields in raw["header"]["links"].items()}
-                else:
-                    entries.append(_entry(raw, links))
-            except (ValueError, KeyError, TypeError, binascii.Error, gzip.BadGzipFile) as error:
-                raise BadTranscriptError(
-                    f"{path}, line {number}: this is no line of a transcript ({error!r})"
-                ) from error
-    if not links:
-        raise BadTranscriptError(
-            f"{path}: the header that names links, models and addresses is missing; it comes first"
-        )
-    return links, entries
-
-
-def _entry(raw: Mapping[str, object], links: Iterable[str]) -> Entry | RecordedFile:
-    t_s, link = float(str(raw["t"])), str(raw["link"])
-    if link not in links:
-        raise KeyError(f"link {link} is not in the header")
-    if raw["dir"] == "file":
-        content = gzip.decompress(base64.b64decode(str(raw["gzip"])))
-        return RecordedFile(t_s, link, Path(str(raw["name"])).name, content)
-    if raw["dir"] not in ("tx", "rx"):
-        raise ValueError(f"dir {raw['dir']!r}")
-    return Entry(t_s, link, raw["dir"] == "tx", bytes.fromhex(str(raw["hex"])))
 
 
 def _by_place(links: Mapping[str, Instrument]) -> dict[tuple[str, str], dict[str, Spot]]:

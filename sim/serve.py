@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,8 @@ from sim.addresses import Language
 from sim.chemistry import Powder, Truth, UnknownChemistry, dispense
 from sim.errors import SimError, UnknownLotError
 from sim.plant import Plant, substance
+from sim.recorder import Recorder
+from sim.relay import Relay
 from sim.site import Site
 from sim.spec import Laboratory, Lot
 from sim.switchboard import Switchboard
@@ -31,6 +34,8 @@ class Simulation:
         switchboard: Switchboard,
         endpoints: dict[str, str],
         instruments: Mapping[str, object],
+        relay: Relay,
+        recorder: Recorder | None = None,
     ) -> None:
         self.endpoints = endpoints
         """The address of each instrument, by its name."""
@@ -38,6 +43,9 @@ class Simulation:
         """For checkers and tests only: everything else asks over the wires."""
         self.instruments = instruments
         """For checkers and tests only."""
+        self.relay = relay
+        """Breaks wires and instruments on purpose; does nothing before it is told to."""
+        self._recorder = recorder
         self._hubs = hubs
         self._switchboard = switchboard
 
@@ -51,6 +59,9 @@ class Simulation:
         self.plant.close()
         for hub in self._hubs:
             hub.close()
+        self.relay.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def __enter__(self) -> Simulation:
         return self
@@ -60,7 +71,14 @@ class Simulation:
 
 
 def serve(
-    laboratory: Laboratory, clock: Clock, folder: Path, ports: Ports = "ephemeral", log: Path | None = None
+    laboratory: Laboratory,
+    clock: Clock,
+    folder: Path,
+    ports: Ports = "ephemeral",
+    log: Path | None = None,
+    *,
+    faults: Path | None = None,
+    record: Path | None = None,
 ) -> Simulation:
     """Serve every instrument of a laboratory in this process.
 
@@ -70,6 +88,8 @@ def serve(
         folder: Where the symlinks of pseudo-terminals are made.
         ports: TCP ports as the addresses say (``exact``), or any free ones.
         log: A file that what happens is appended to, as it happens; see `sim.plant.record`.
+        faults: A file that what the relay does is appended to.
+        record: A file for all that goes over the wires; see `sim.recorder`.
 
     Raises:
         SimError: With one sentence about the instrument, lot, option or port that cannot be.
@@ -81,18 +101,20 @@ def serve(
     site = Site(laboratory, plant, switchboard, folder)
     site.put_up_all()
     folder.mkdir(parents=True, exist_ok=True)
+    relay = Relay(clock, site.instruments, seed=laboratory.seed, log=faults, locks=(plant.lock, plant.heat))
+    recorder = _recorder(record, clock, laboratory, plant)
     # What speaks Modbus is what must be watched: it answers while something else takes its time.
     heat = Hub(plant.heat)
     hubs = {Language.MODBUS: heat, Language.FRAMES: heat, Language.TEXT: Hub(plant.lock)}
     try:
-        endpoints = switchboard.plug_in(hubs, folder, exact_ports=ports == "exact")
+        endpoints = switchboard.plug_in(hubs, folder, ports == "exact", relay, recorder)
     except SimError:
         for hub in set(hubs.values()):
             hub.close()
         raise
     for hub in set(hubs.values()):
         hub.start()
-    return Simulation(plant, set(hubs.values()), switchboard, endpoints, site.instruments)
+    return Simulation(plant, set(hubs.values()), switchboard, endpoints, site.instruments, relay, recorder)
 
 
 def warm_up() -> None:
@@ -105,6 +127,15 @@ def _plant(laboratory: Laboratory, clock: Clock, log: Path | None) -> Plant:
         return Plant(clock, _truth(laboratory), laboratory.seed, log)
     except OSError as error:
         raise SimError(f"the log {log} cannot be written ({error.strerror}): name another file") from error
+
+
+def _recorder(path: Path | None, clock: Clock, laboratory: Laboratory, plant: Plant) -> Recorder | None:
+    if path is None:
+        return None
+    recorder = Recorder(path, clock, laboratory.instruments)
+    for name, diffractometer in plant.diffractometers.items():
+        diffractometer.on_file = partial(recorder.file, name)
+    return recorder
 
 
 def _truth(laboratory: Laboratory) -> Truth:

@@ -28,8 +28,8 @@ class Instrument:
     address: str
     """As the lab file says it: ``sim:MODEL``, ``pty:NAME``, ``modbus-rtu:PATH/UNIT``, ``socket://H:P`` ..."""
     options: Mapping[str, object] = field(default_factory=dict)
-    """What its `MODEL` takes, the `unit` that it listens to on a shared line, and `pace_baud`: serial replies are sent
-    byte by byte then, as fast as a line of that speed would carry them."""
+    """What its `MODEL` takes, the `unit` that it listens to on a shared line, and `pace_baud`: bytes pass then as
+    fast as a serial line of that speed would carry them."""
 
 
 @dataclass(frozen=True)

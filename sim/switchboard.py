@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sim.addresses import Carrier, Language, Spot
 from sim.errors import BadAddressError
@@ -12,7 +13,12 @@ from sim.wire.hub import Hub
 from sim.wire.modbus_pdu import ModbusDevice
 from sim.wire.modbus_rtu import RtuReceiver
 from sim.wire.modbus_tcp import TcpReceiver
+from sim.wire.plug import PortPlug, PtyPlug
 from sim.wire.receiver import OpenReceiver, Receiver, Send
+
+if TYPE_CHECKING:
+    from sim.recorder import Recorder
+    from sim.relay import Relay
 
 
 @dataclass
@@ -46,8 +52,10 @@ def folder_of(spot: Spot, folder: Path) -> Path:
 class _Party:
     """Everybody on one line hears everything."""
 
-    def __init__(self, ears: Sequence[Receiver]) -> None:
+    def __init__(self, ears: Sequence[_Ear]) -> None:
         self._ears = ears
+        self.framing = ears[0].framing
+        """How frames look, for the relay: those who share a line speak alike."""
 
     def receive(self, data: bytes) -> None:
         """Digest the next bytes."""
@@ -62,6 +70,7 @@ class _Ear:
         self._wire, self._name = wire, name
         self._send = send
         self._receiver = open_receiver(self._say)
+        self.framing = getattr(self._receiver, "framing", "unknown")
 
     def receive(self, data: bytes) -> None:
         """Digest the next bytes."""
@@ -97,7 +106,9 @@ class Switchboard:
             raise BadAddressError(f"{name}: it answers on a line, and dir:{spot.place} is a folder: name a line")
         wire = self._wire(name, spot, pace_baud)
         others = [wire.names[other] for other in wire.receivers]
-        if wire.units or any(other.ear in (None, spot.ear) or spot.ear is None for other in others):
+        alike = all(other.language is spot.language for other in others)
+        apart = all(other.ear is not None and spot.ear is not None and other.ear != spot.ear for other in others)
+        if wire.units or not alike or not apart:
             raise self._taken(name, wire)
         wire.receivers[name] = open_receiver
 
@@ -136,19 +147,57 @@ class Switchboard:
         elif not deaf and name in self._deaf:
             wire.units[spot.unit] = self._deaf.pop(name)
 
-    def plug_in(self, hubs: Mapping[Language, Hub], folder: Path, exact_ports: bool) -> dict[str, str]:
-        """Put all wires on the hub of their language; give the address of each instrument by its name."""
+    def plug_in(
+        self,
+        hubs: Mapping[Language, Hub],
+        folder: Path,
+        exact_ports: bool,
+        relay: Relay | None = None,
+        recorder: Recorder | None = None,
+    ) -> dict[str, str]:
+        """Put all wires on the hub of their language; give the address of each instrument by its name.
+
+        Args:
+            hubs: Who serves which language.
+            folder: Where pseudo-terminals and folders lie.
+            exact_ports: Whether TCP ports are those of the addresses; else any free ones.
+            relay: What stands between the wires and the instruments.
+            recorder: What hears all that goes over the wires, faults and all.
+        """
         endpoints: dict[str, str] = {}
         for wire in self._wires.values():
             hub = hubs[wire.spot.language]
             if wire.spot.carrier is Carrier.FOLDER:
                 found = str(folder_of(wire.spot, folder))
-            elif wire.spot.carrier is Carrier.PTY:
-                found = str(hub.add_pty(folder / wire.spot.place, wire.open, wire.pace_baud))
             else:
-                found = str(hub.add_port(wire.spot.port if exact_ports else 0, wire.open))
+                found = self._plug_in(wire, hub, folder, exact_ports, relay, recorder)
             endpoints |= {name: spot.endpoint(found) for name, spot in wire.names.items()}
         return endpoints
+
+    def _plug_in(
+        self,
+        wire: Wire,
+        hub: Hub,
+        folder: Path,
+        exact_ports: bool,
+        relay: Relay | None,
+        recorder: Recorder | None,
+    ) -> str:
+        """Plug in a wire; give its path or port."""
+        tapped = relay.join(wire.names, hub) if relay else None
+        open_receiver: OpenReceiver = tapped.through(wire.open) if tapped else wire.open
+        if recorder:
+            open_receiver = recorder.through(wire.names, open_receiver)
+        plug: PtyPlug | PortPlug
+        if wire.spot.carrier is Carrier.PTY:
+            plug = hub.add_pty(folder / wire.spot.place, open_receiver, wire.pace_baud)
+            found = str(plug.symlink)
+        else:
+            plug = hub.add_port(wire.spot.port if exact_ports else 0, open_receiver)
+            found = str(plug.port)
+        if tapped:
+            tapped.plug = plug
+        return found
 
     def _wire(self, name: str, spot: Spot, pace_baud: float | None) -> Wire:
         wire = self._wires.setdefault((spot.carrier, spot.place), Wire(spot, pace_baud))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from drivers.codecs import scan_files
 from drivers.errors import CodecError, LimitError, RefusedError
 
 ASK_SYSTEM = "@STATUS_REQUEST@SYSTEM@END"
@@ -17,7 +18,6 @@ ASK_READY = "@STATUS_REQUEST@UNIT=xrd@END"
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _PROGRAM_MINUTES = re.compile(r".*-(?P<minutes>\d+(?:\.\d+)?)min")
-_ROOT_END = re.compile(rb"</(?:\w+:)?xrdMeasurements\s*>\s*\Z")
 
 
 def ask_location(slot: int) -> str:
@@ -33,6 +33,11 @@ def add_sample(sample_id: str, slot: int, program: str) -> str:
 def measure_sample(sample_id: str, program: str) -> str:
     """Start the measurement of a known sample."""
     return f"@SAMPLE@MEASURE@SAMPLE_ID={sample_id}@APPLICATION={program}@END"
+
+
+def move_sample(from_slot: int, to_slot: int) -> str:
+    """Move what lies in one slot to another, free one."""
+    return f"@SAMPLE@MOVE@SAMPLE_ID@AT=0,{from_slot}@TO=0,{to_slot}@END"
 
 
 def remove_sample(sample_id: str) -> str:
@@ -78,6 +83,15 @@ def check(reply: str) -> None:
         raise RefusedError(f"the diffractometer refused: {reply}")
 
 
+def answers(key: str, message: str) -> bool:
+    """Whether a message can be the reply to the question for a key.
+
+    >>> answers("READY", "@SAMPLE@MEASURED@SAMPLE_ID=S1@END"), answers("READY", "@STATUS_REPORT@READY=no@END")
+    (False, True)
+    """
+    return not is_unasked(message) and ("fatal" in message.lower() or f"{key}=" in message.replace(" ", ""))
+
+
 def is_unasked(message: str) -> bool:
     """Whether a message came by itself: a sample was measured, somewhere in between.
 
@@ -99,4 +113,4 @@ def program_s(program: str) -> float | None:
 
 def is_complete(xrdml: bytes) -> bool:
     """Whether a result file has been written to its end."""
-    return _ROOT_END.search(xrdml[-200:]) is not None
+    return scan_files.is_whole_xrdml(xrdml)

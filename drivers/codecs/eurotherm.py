@@ -1,28 +1,38 @@
-"""Registers of the Eurotherm 3216P (instruments.md 1.1 to 1.4), addresses as on the wire.
+"""Registers that Eurotherm 2400, 3200 and EPC3000 controllers have in common (instruments.md 1.1 to 1.4).
 
-    1 reading | 2 setpoint, target | 3 output, manual | 4 output, working % | 5 setpoint, working
-    23 programmer 0 reset 1 run 2 hold 3 end | 24 SP1 | 75 summary status | 122 type | 131 own address
-    1280 + 3 (k - 1)    segment k = 1..8:  dwell, minutes | target | ramp, tenths per minute, 0 = none
+    1 reading | 2 target setpoint | 3 manual output % | 4 working output % | 5 working setpoint
+    11, 12 range | 23 programmer | 24 SP1 | 35 rate limit | 75 summary status | 107 firmware | 122 type
+    131 own address | 257 control frozen, 258 sensor break, 259 power failed | 273 manual | 525 decimals
 
-Registers hold signed 16-bit numbers. Temperatures have as many decimals as register 525 says. The value of
-the reading during a sensor break is not defined: only the status bits tell.
+Addresses are those on the wire. Registers hold signed 16-bit numbers, -32767 to 32767; temperatures have as many
+decimals as register 525 says. The value of the reading during a sensor break is not defined: only the status tells.
+
+The same parameters are at 0x8000 + 2 n as two words, high word first, both in one read or write:
+
+    float    IEEE 754, 32 bits                     1.001   3F80 20C5
+    time     unsigned 32 bits, milliseconds        2 min   0001 D4C0
+    integer  the value, then 0x8000                7       0007 8000
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntFlag
 
-from drivers.errors import CodecError, LimitError
-from drivers.furnace_program import FurnaceProgram, Step
+from drivers.errors import CodecError
 
 READING = 1
 TARGET_SETPOINT = 2
-LIVE_BLOCK = 1
-"""First of the five registers read at each poll."""
-LIVE_COUNT = 5
+OUTPUT = 3
+"""Of manual; to be written in manual only."""
+LIVE_BLOCK, LIVE_COUNT = 1, 5
+"""What is read at each look."""
+RANGE, RANGE_COUNT = 11, 2
+"""Lowest and highest temperature of the input."""
+PROGRAM_NUMBER = 22
 PROGRAM_STATUS = 23
 SETPOINT_1 = 24
 SUMMARY = 75
@@ -31,53 +41,63 @@ INSTRUMENT_TYPE = 122
 COMMS_ADDRESS = 131
 INSTRUMENT_MODE = 199
 """Writing 2 here stops control: never to be written."""
-DWELL_UNITS = 321
-DWELL_UNITS_MINUTES = 1
-END_TYPE = 328
-END_TYPE_DWELL = 1
+FLAGS, FLAGS_COUNT = 257, 3
+"""Control frozen, sensor break, power failed: 1 where it is so."""
+MANUAL = 273
 DECIMALS = 525
-SEGMENTS = 1280
-SEGMENT_COUNT = 8
+MOST_DECIMALS = 3
 
-RATE_SCALE = 10
-"""A ramp register counts tenths of a degree per minute."""
 LARGEST = 32767
-
-
-class ProgramStatus(IntEnum):
-    """What register 23 says."""
-
-    RESET = 0
-    RUN = 1
-    HOLD = 2
-    END = 3
+IEEE_AREA = 0x8000
+IEEE_PADDING = 0x8000
+SANE_DEGC = (-273.15, 3000.0)
+"""What no furnace is outside of, where an instrument does not say its range."""
+RANGE_MARGIN_DEGC = 50.0
 
 
 class Summary(IntFlag):
-    """Bits of register 75 that matter here."""
+    """Bits of register 75 that mean the same on all of them; function 7 gives the lower eight."""
 
+    ALARM_1 = 1 << 0
+    ALARM_2 = 1 << 1
+    ALARM_3 = 1 << 2
+    ALARM_4 = 1 << 3
+    MANUAL = 1 << 4
     SENSOR_BREAK = 1 << 5
+    LOOP_BREAK = 1 << 6
+    HEATER_FAIL = 1 << 7
     OUT_OF_RANGE = 1 << 10
-    PROGRAM_RUNNING = 1 << 13
+
+
+ALARMS = {
+    Summary.ALARM_1: "alarm 1",
+    Summary.ALARM_2: "alarm 2",
+    Summary.ALARM_3: "alarm 3",
+    Summary.ALARM_4: "alarm 4",
+    Summary.LOOP_BREAK: "loop break",
+    Summary.HEATER_FAIL: "heater fail",
+}
+"""What the instrument complains about by itself."""
 
 
 @dataclass(frozen=True)
-class Live:
-    """One look at the controller."""
+class Values:
+    """The numbers of one look."""
 
     reading_degc: float
-    """NaN while the sensor is broken or out of range."""
     target_degc: float
-    setpoint_degc: float
-    """The working setpoint, after ramps."""
     output_percent: float
-    status: ProgramStatus
-    summary: Summary
+    """NaN where it is outside -100 to 100."""
+    setpoint_degc: float
 
-    @property
-    def sensor_ok(self) -> bool:
-        """Whether the reading can be believed."""
-        return not self.summary & (Summary.SENSOR_BREAK | Summary.OUT_OF_RANGE)
+
+@dataclass(frozen=True)
+class Flags:
+    """Registers 257 to 259."""
+
+    frozen: bool
+    sensor_break: bool
+    power_failed: bool
 
 
 def to_signed(register: int) -> int:
@@ -110,68 +130,142 @@ def decode_degc(register: int, decimals: int) -> float:
     return to_signed(register) / float(10**decimals)
 
 
-def decode_live(block: Sequence[int], status: int, summary: int, decimals: int) -> Live:
-    """Read the five registers from `LIVE_BLOCK` on, register 23 and register 75.
+def decode_progress(register: int) -> float:
+    """Give a time that is left or has passed, in whatever unit; NaN where it does not fit its register.
+
+    >>> decode_progress(600), decode_progress(32767)
+    (600.0, nan)
+    """
+    return math.nan if register >= LARGEST else float(register)
+
+
+# -- the area of 32-bit numbers
+
+
+def ieee_address(address: int) -> int:
+    """Where the 32-bit form of a register is.
+
+    >>> ieee_address(2)
+    32772
+    """
+    return IEEE_AREA + 2 * address
+
+
+def encode_float(value: float) -> tuple[int, int]:
+    """Give a number as two words.
+
+    >>> [f"{word:04X}" for word in encode_float(1.001)]
+    ['3F80', '20C5']
+    """
+    high, low = struct.unpack(">HH", struct.pack(">f", value))
+    return high, low
+
+
+def decode_float(words: Sequence[int]) -> float:
+    """Read two words as a number; may be NaN or infinite."""
+    (value,) = struct.unpack(">f", struct.pack(">HH", *words))
+    return float(value)
+
+
+def encode_time(time_s: float) -> tuple[int, int]:
+    """Give a time as two words.
+
+    >>> [f"{word:04X}" for word in encode_time(120.0)]
+    ['0001', 'D4C0']
 
     Raises:
-        CodecError: Where register 23 holds no status of a 3216P.
+        CodecError: Outside 0 to 49 days.
     """
-    reading, target, _, output, working = block
-    bits = Summary(summary)
-    live = Live(
-        reading_degc=decode_degc(reading, decimals),
-        target_degc=decode_degc(target, decimals),
-        setpoint_degc=decode_degc(working, decimals),
-        output_percent=float(to_signed(output)),
-        status=decode_status(status),
-        summary=bits,
+    count = round(time_s * 1000.0)
+    if not 0 <= count < 1 << 32:
+        raise CodecError(f"{time_s:g} s does not fit 32 bits of milliseconds")
+    return count >> 16, count & 0xFFFF
+
+
+def decode_time(words: Sequence[int]) -> float:
+    """Read two words as seconds."""
+    return (words[0] << 16 | words[1]) / 1000.0
+
+
+def encode_integer(value: int) -> tuple[int, int]:
+    """Give a whole number or a choice as two words."""
+    return to_register(value), IEEE_PADDING
+
+
+def decode_integer(words: Sequence[int]) -> int:
+    """Read two words as a whole number or a choice.
+
+    Raises:
+        CodecError: Where the second is not the padding.
+    """
+    value, padding = words
+    if padding != IEEE_PADDING:
+        raise CodecError(f"the words {value:04X} {padding:04X} are no whole number of a Eurotherm")
+    return to_signed(value)
+
+
+# -- what is looked at
+
+
+def decode_values(block: Sequence[int], decimals: int, output_decimals: int = 0) -> Values:
+    """Read the five registers from `LIVE_BLOCK` on."""
+    reading, target, _, output, setpoint = block
+    return Values(
+        decode_degc(reading, decimals),
+        decode_degc(target, decimals),
+        _percent(decode_degc(output, output_decimals)),
+        decode_degc(setpoint, decimals),
     )
-    return live if live.sensor_ok else _without_reading(live)
 
 
-def decode_status(register: int) -> ProgramStatus:
-    """Read register 23.
+def decode_ieee_values(words: Sequence[int]) -> Values:
+    """Read the same five as 32-bit numbers, ten words from ``ieee_address(LIVE_BLOCK)`` on."""
+    reading, target, _, output, setpoint = (decode_float(words[i : i + 2]) for i in range(0, 10, 2))
+    return Values(reading, target, _percent(output), setpoint)
+
+
+def alarms_of(summary: Summary) -> str:
+    """Name what the instrument complains about, empty where that is nothing.
+
+    >>> alarms_of(Summary(0x42))
+    'alarm 2, loop break'
+    """
+    return ", ".join(name for bit, name in ALARMS.items() if summary & bit)
+
+
+def decode_flags(registers: Sequence[int]) -> Flags:
+    """Read registers 257 to 259; what is not configured reads as anything, so only a 1 counts for the first."""
+    frozen, broken, power_failed = registers
+    return Flags(frozen == 1, broken != 0, power_failed == 1)
+
+
+def check_values(values: Values, range_degc: tuple[float, float], *, sensor_ok: bool) -> None:
+    """Make sure that numbers are possible.
+
+    Args:
+        values: As they were read.
+        range_degc: Lowest and highest temperature of the input.
+        sensor_ok: Whether the reading means anything.
 
     Raises:
-        CodecError: Where it holds no status of a 3216P.
+        CodecError: One is not.
     """
-    try:
-        return ProgramStatus(register)
-    except ValueError:
-        raise CodecError(f"programme status {register} is none of a 3216P (0 to 3): is it another model?") from None
+    named = {"target setpoint": values.target_degc, "working setpoint": values.setpoint_degc}
+    if sensor_ok:
+        named["reading"] = values.reading_degc
+    low_degc, high_degc = range_degc
+    for name, degc in named.items():
+        if not low_degc <= degc <= high_degc:
+            raise CodecError(f"a {name} of {degc:g} degC cannot be, {low_degc:g} to {high_degc:g} degC can")
 
 
-def encode_program(program: FurnaceProgram, decimals: int) -> tuple[int, ...]:
-    """Give the 24 segment registers; times round to minutes, rates to tenths of a degree per minute.
-
-    What is left of the eight segments stays at the last temperature and takes no time.
-
-    Raises:
-        LimitError: With more steps than segments.
-    """
-    if len(program.steps) > SEGMENT_COUNT:
-        raise LimitError(f"the programme has {len(program.steps)} steps, a 3216P holds {SEGMENT_COUNT}")
-    rest = (Step(0.0, program.steps[-1].to_degc),) * (SEGMENT_COUNT - len(program.steps))
-    return tuple(register for step in program.steps + rest for register in _encode_step(step, decimals))
+def sane_range_degc(low_degc: float, high_degc: float) -> tuple[float, float]:
+    """What temperatures are possible, from the range that an instrument says; it may say none."""
+    if not low_degc < high_degc:
+        return SANE_DEGC
+    # Setpoints may be 0 where the range begins higher.
+    return min(0.0, low_degc) - RANGE_MARGIN_DEGC, high_degc + RANGE_MARGIN_DEGC
 
 
-def decode_program(registers: Sequence[int], decimals: int) -> FurnaceProgram:
-    """Read the 24 segment registers, the steps that take no time included."""
-    triples = zip(registers[0::3], registers[1::3], registers[2::3], strict=True)
-    return FurnaceProgram(
-        tuple(
-            Step(to_signed(ramp) / RATE_SCALE, decode_degc(target, decimals), to_signed(dwell) * 60.0)
-            for dwell, target, ramp in triples
-        )
-    )
-
-
-def _encode_step(step: Step, decimals: int) -> tuple[int, int, int]:
-    # A dwell or a rate that is asked for never rounds to none: 0 would mean "no dwell" and "no ramp".
-    dwell_min = max(1, round(step.dwell_s / 60.0)) if step.dwell_s > 0 else 0
-    ramp = max(1, round(step.rate_degc_per_min * RATE_SCALE)) if step.rate_degc_per_min > 0 else 0
-    return to_register(dwell_min), encode_degc(step.to_degc, decimals), to_register(ramp)
-
-
-def _without_reading(live: Live) -> Live:
-    return Live(math.nan, live.target_degc, live.setpoint_degc, live.output_percent, live.status, live.summary)
+def _percent(output: float) -> float:
+    return output if -100.0 <= output <= 100.0 else math.nan

@@ -9,6 +9,11 @@
     QRD 2 3 7  ->  QRD 2 3 7 3 A               a value comes before the A
     QRD 2 4 12 ->  QRD 2 4 12 B, XML, QRD 2 4 12 A
 
+    QRA 60 2 pin of the head    60 7 front door    60 8 autosampler
+    QRD 1 1 n: 1 2 tap before, while    3 4 tap intensity, time    5 target mg    6 tolerance %    7 its mode
+               8 sample    9 pan is empty    13 user    14 algorithm    15 antistatic
+    QRD 2 2 8 autosampler on?    2 2 9 pan loaded?    2 3 7 front door    2 3 8 autosampler    2 4 11 head
+
 The XML is read leniently, because its schema is not published.
 """
 
@@ -16,7 +21,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -33,18 +38,37 @@ START_DOSING = "QRA 61 1"
 STOP_DOSING = "QRA 61 4"
 MOVE_PIN = "QRA 60 2"
 MOVE_DOOR = "QRA 60 7"
+MOVE_SAMPLER = "QRA 60 8"
+SET_TAP_BEFORE = "QRD 1 1 1"
+SET_TAP_WHILE = "QRD 1 1 2"
+SET_TAP_INTENSITY = "QRD 1 1 3"
+SET_TAP_TIME = "QRD 1 1 4"
 SET_TARGET = "QRD 1 1 5"
 SET_TOLERANCE = "QRD 1 1 6"
 SET_TOLERANCE_MODE = "QRD 1 1 7"
 SET_SAMPLE = "QRD 1 1 8"
+DECLARE_EMPTY = "QRD 1 1 9"
+SET_USER = "QRD 1 1 13"
+SET_ALGORITHM = "QRD 1 1 14"
+SET_ANTISTATIC = "QRD 1 1 15"
+ASK_SAMPLER_ON = "QRD 2 2 8"
+ASK_PAN = "QRD 2 2 9"
 ASK_DOOR = "QRD 2 3 7"
+ASK_SAMPLER = "QRD 2 3 8"
 ASK_HEAD = "QRD 2 4 11"
 ASK_RESULT = "QRD 2 4 12"
 
 UNLOCKED, LOCKED = 3, 4
 CLOSED, OPEN = 2, 3
-BOTH_WAYS = 0
-"""The tolerance holds above and below the target."""
+BOTH_WAYS, ABOVE_ONLY = 0, 1
+"""The tolerance holds above and below the target, or above it alone."""
+LAST_POSITION = 30
+"""Of the autosampler; 0 is its home."""
+LEAST_INTENSITY_PERCENT, MOST_INTENSITY_PERCENT = 10, 100
+LEAST_TAP_S, MOST_TAP_S = 1, 10
+BUSY = 2
+"""The code of a command that was not begun, because another job is running."""
+NOT_MOUNTED = 1
 
 CODES: Mapping[int, str] = {
     1: "not mounted",
@@ -81,6 +105,9 @@ class Door(IntEnum):
     MOVING = 9
 
 
+DOORS = tuple(int(door) for door in Door)
+
+
 @dataclass(frozen=True)
 class Reply:
     """One line that answers a command."""
@@ -110,6 +137,7 @@ class Head:
     lot: str
     remaining_mg: float | None
     remaining_dosages: int | None
+    head_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +148,9 @@ class DosingResult:
     validity: str
     substance: str
     sample_id: str
+    lot: str = ""
+    target_mg: float | None = None
+    """What it was told to dose; None where it does not say."""
 
 
 def parse_reply(command: str, line: str) -> Reply | None:
@@ -145,6 +176,36 @@ def parse_reply(command: str, line: str) -> Reply | None:
     if shared < len(sent) and rest not in (["L"], ["A"]):
         return None
     return _reply(rest)
+
+
+def encode_setting(name: str, value: object) -> tuple[str, str]:
+    """Give the command and the value for a setting of the lab file.
+
+    >>> encode_setting("tap_before", True), encode_setting("tap_intensity", 40)
+    (('QRD 1 1 1', '1'), ('QRD 1 1 3', '40'))
+
+    Raises:
+        LimitError: Where the value is outside what Quantos takes.
+    """
+    command, values, allowed = SETTINGS[name]
+    text = str(int(value)) if isinstance(value, bool) else str(value)
+    number = text.removesuffix(".0")
+    if name == "user_id":
+        return command, encode_id("user id", text)
+    if number not in values:
+        raise LimitError(f"{name} is {text}, Quantos takes {allowed}")
+    return command, number
+
+
+def encode_position(position: int) -> str:
+    """Give a position of the autosampler.
+
+    Raises:
+        LimitError: Where there is none.
+    """
+    if position not in range(LAST_POSITION + 1):
+        raise LimitError(f"position {position} of the autosampler requested, it has 0 (home) to {LAST_POSITION}")
+    return str(position)
 
 
 def encode_mass(mass_mg: float) -> str:
@@ -183,24 +244,30 @@ def encode_sample_id(sample_id: str) -> str:
     Raises:
         LimitError: Where it is empty, longer than 20 characters, or more than one word of plain letters.
     """
-    plain = sample_id.isascii() and sample_id.isprintable() and " " not in sample_id
-    if not plain or not 1 <= len(sample_id) <= LONGEST_SAMPLE_ID:
-        raise LimitError(
-            f"sample id {sample_id!r}: Quantos takes one plain word of 1 to {LONGEST_SAMPLE_ID} characters"
-        )
-    return sample_id
+    return encode_id("sample id", sample_id)
 
 
-def parse_door(reply: Reply) -> Door:
-    """Read the value of QRD 2 3 7.
+def encode_id(what: str, text: str) -> str:
+    """Give a name as Quantos takes it; raises as `encode_sample_id`."""
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not plain or not 1 <= len(text) <= LONGEST_SAMPLE_ID:
+        raise LimitError(f"{what} {text!r}: Quantos takes one plain word of 1 to {LONGEST_SAMPLE_ID} characters")
+    return text
+
+
+def parse_number(reply: Reply, allowed: Container[int]) -> int:
+    """Read the number that stands before the A.
+
+    >>> parse_number(Reply(Answer.DONE, value="1"), range(2))
+    1
 
     Raises:
-        CodecError: Where it is none of the four.
+        CodecError: Where it is none of those that there are.
     """
-    try:
-        return Door(int(reply.value or ""))
-    except ValueError:
-        raise CodecError(f"door position {reply.value!r} is none of 2, 3, 8, 9") from None
+    text = reply.value or ""
+    if not text.isdecimal() or int(text) not in allowed:
+        raise CodecError(f"{reply.value!r} is none of the numbers that were to be expected")
+    return int(text)
 
 
 def parse_head(xml: str) -> Head:
@@ -219,6 +286,7 @@ def parse_head(xml: str) -> Head:
         lot=leaves["lot_id"][0],
         remaining_mg=_mass_mg(leaves, "rem._quantity"),
         remaining_dosages=int(dosages) if dosages.isdigit() else None,
+        head_id=leaves.get("head_id", ("", ""))[0],
     )
 
 
@@ -237,8 +305,26 @@ def parse_result(xml: str) -> DosingResult:
         validity=leaves.get("validity", ("", ""))[0],
         substance=leaves.get("substance", ("", ""))[0],
         sample_id=leaves.get("sample_id", ("", ""))[0],
+        lot=leaves.get("lot_id", ("", ""))[0],
+        target_mg=_mass_mg(leaves, "target_quantity"),
     )
 
+
+def _numbers(least: int, most: int) -> tuple[frozenset[str], str]:
+    return frozenset(str(number) for number in range(least, most + 1)), f"{least} to {most}"
+
+
+SETTINGS: Mapping[str, tuple[str, frozenset[str], str]] = {
+    "tap_before": (SET_TAP_BEFORE, *_numbers(0, 1)),
+    "tap_while": (SET_TAP_WHILE, *_numbers(0, 1)),
+    "tap_intensity": (SET_TAP_INTENSITY, *_numbers(LEAST_INTENSITY_PERCENT, MOST_INTENSITY_PERCENT)),
+    "tap_time": (SET_TAP_TIME, *_numbers(LEAST_TAP_S, MOST_TAP_S)),
+    "tolerance_mode": (SET_TOLERANCE_MODE, *_numbers(BOTH_WAYS, ABOVE_ONLY)),
+    "algorithm": (SET_ALGORITHM, *_numbers(0, 1)),
+    "antistatic": (SET_ANTISTATIC, *_numbers(0, 1)),
+    "user_id": (SET_USER, frozenset(), ""),
+}
+"""What a lab file may set for every dosing: name -> command, the values that it takes, and those in words."""
 
 _LETTERS = frozenset(answer.value for answer in Answer)
 _LEAF = re.compile(r"<([A-Za-z_][\w.\-]*)([^<>]*)>([^<]*)</\1\s*>")

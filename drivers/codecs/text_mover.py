@@ -17,6 +17,10 @@ from enum import StrEnum
 
 from drivers.errors import CodecError, LimitError, RefusedError
 
+STOP = "STOP"
+NO_SUCH_JOB = "no such job"
+"""How the mover refuses to tell of a job that it was never given."""
+
 _POSITION = re.compile(r"[A-Za-z0-9_-]+/[1-9]\d*")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -120,12 +124,18 @@ def parse_job(line: str) -> JobReport:
     raise CodecError(f"{line!r} tells of no job")
 
 
-def parse_at(line: str) -> str | None:
+def parse_at(line: str, at: str | None = None) -> str | None:
     """Give the barcode at a position, or None where it is free; raises as `parse_job`."""
     match _words(line):
-        case ["AT", _, barcode]:
+        case ["AT", where, barcode] if at in (None, where):
             return None if barcode == "-" else barcode
-    raise CodecError(f"{line!r} tells of no position")
+    raise CodecError(f"{line!r} does not tell of {at or 'a position'}")
+
+
+def check_stopped(line: str) -> None:
+    """Accept the reply to STOP; raises as `parse_job`."""
+    if _words(line) != ["STOPPED"]:
+        raise CodecError(f"{line!r} does not answer {STOP}")
 
 
 def position(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import logging
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -12,19 +12,34 @@ from ophyd import Component
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
 from drivers.codecs import aeris as wire
-from drivers.errors import ActionFailedError, BusyError, LimitError, RefusedError, WrongInstrumentError
+from drivers.codecs import scan_files
+from drivers.errors import (
+    ActionFailedError,
+    BusyError,
+    CodecError,
+    LimitError,
+    LinkError,
+    RefusedError,
+    WrongInstrumentError,
+)
 from drivers.gate import Gate, Granted
 from drivers.instrument import Instrument
 from drivers.kinds import Kind
 from drivers.links import QueryLink
-from drivers.pace import STEADY_S, next_poll_s
+from drivers.pace import CLOSE_S, STEADY_S, next_poll_s
+from drivers.parts.agreement import agreed
+from drivers.parts.measuring import Programmes
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 from drivers.transcript import Transcript
 
+log = logging.getLogger(__name__)
+
 ALLOWANCE_S = 900.0
 """Lab seconds that a measurement may take beyond its programme: loading, homing, writing the file."""
+START_S = 60.0
+"""Lab seconds in which a measurement shows that it has begun, where its reply was lost."""
 SLOTS = range(2, 7)
 """The belt's five places, as the instrument counts them."""
 
@@ -32,11 +47,14 @@ SLOTS = range(2, 7)
 class Aeris(Instrument):
     """A diffractometer with a belt of five samples."""
 
-    VERBS: ClassVar[Mapping[str, str]] = {"measure": "measure", "remove": "remove"}
-    MEASURED = ("ready",)
+    VERBS: ClassVar[Mapping[str, str]] = {"measure": "measure", "remove": "remove", "move-sample": "move_sample"}
+    ASKED_AS: ClassVar[Mapping[str, tuple[str, ...]]] = {"move-sample": ("move",)}
+    MEASURED = ("ready", "system")
 
     ready = Component(Reading, value="unknown", kind="normal")
     """``yes`` or ``no``."""
+    system = Component(Reading, value="unknown", kind="normal")
+    """Who commands it: ``remote``, or what its panel was switched to, such as ``local``."""
     result_path = Component(Reading, value="", kind="normal")
     """The file of the last measurement."""
     result_sample = Component(Reading, value="", kind="normal")
@@ -58,7 +76,7 @@ class Aeris(Instrument):
         self.link = link
         self.results = results
         self._transcript = transcript
-        self._programs_s = dict(programs_s)
+        self._programmes = Programmes(name, programs_s)
         self._measuring: tuple[str, ActionStatus] | None = None
 
     # -- verbs
@@ -71,10 +89,9 @@ class Aeris(Instrument):
             BusyError: When a file of that sample exists already, or another sample is being measured.
             CommandDeniedError: When the gate refuses.
         """
-        if slot not in SLOTS:
-            raise LimitError(f"{self.name}: slot {slot} requested, the belt has 2 to 6")
-        self._check_name("sample id", sample_id)
-        duration_s = self._duration_s(program)
+        self._check_slot(slot)
+        self._programmes.check("sample id", sample_id)
+        duration_s = self._programmes.duration_s(program)
         if self._measuring is not None and not self._measuring[1].done:
             raise BusyError(f"{self.name}: is measuring {self._measuring[0]}: wait for its end")
         if self._file(sample_id).exists():
@@ -86,34 +103,101 @@ class Aeris(Instrument):
 
     def remove(self, sample_id: str) -> ActionStatus:
         """Have the instrument forget a sample."""
-        self._check_name("sample id", sample_id)
+        self._programmes.check("sample id", sample_id)
         grant = self._authorize("remove", subject=sample_id)
         return self._begin("remove", self._remove(sample_id, grant), grant)
+
+    def move_sample(self, from_slot: int, to_slot: int) -> ActionStatus:
+        """Have the instrument's own arm move what lies in one slot to another, free one.
+
+        Raises:
+            LimitError: For a slot that the belt does not have.
+        """
+        for slot in (from_slot, to_slot):
+            self._check_slot(slot)
+        grant = self._authorize("move", f"{self.name}/{to_slot}", subject=f"{self.name}/{from_slot}")
+        return self._begin("move-sample", self._move(from_slot, to_slot, grant), grant)
 
     # -- jobs
 
     def _measure(self, sample_id: str, slot: int, program: str, duration_s: float, grant: Granted) -> Job:
         yield from self._patiently(self._check_remote)
-        self._tell(wire.add_sample(sample_id, slot, program), grant)
-        self._tell(wire.measure_sample(sample_id, program), grant)
+        yield from self._check_free(slot)
+        try:
+            self._tell(wire.add_sample(sample_id, slot, program), grant)
+        except (LinkError, CodecError) as error:
+            # A sample that it does not know is refused with the next message.
+            log.warning("%s: adding %s was not answered: %s", self.name, sample_id, error)
+        yield from self._start(sample_id, program, grant)
         due_s = self.clock.now() + duration_s
         content = yield from self._await_file(sample_id, due_s)
+        found = scan_files.sample_of(self._file(sample_id).name, content)
+        if found not in (None, sample_id):
+            raise ActionFailedError(
+                f"{self.name}: {self._file(sample_id)} says that it is of {found}, not of {sample_id}: which sample "
+                "was measured?"
+            )
         self._transcript.file(self.name, self._file(sample_id).name, content)
         self._publish(result_path=str(self._file(sample_id)), result_sample=sample_id)
         self.bus.poll_now(self.name)
+
+    def _check_free(self, slot: int) -> Job:
+        if (yield from self._patiently(lambda: self._ask("READY", wire.ASK_READY))) != "yes":
+            raise BusyError(f"{self.name}: is at another measurement: wait for its end, or look at the instrument")
+        if (yield from self._patiently(lambda: self._ask("STATE", wire.ask_location(slot)))) == "free":
+            raise ActionFailedError(f"{self.name}: nothing lies in slot {slot}")
+
+    def _start(self, sample_id: str, program: str, grant: Granted) -> Job:
+        """Start the measurement, once; where its reply is lost the instrument is asked whether it has begun."""
+        try:
+            self._tell(wire.measure_sample(sample_id, program), grant)
+            return
+        except (LinkError, CodecError) as error:
+            cause = error
+        give_up_s = self.clock.now() + START_S
+        while (yield from self._patiently(lambda: self._ask("READY", wire.ASK_READY))) == "yes":
+            if self.clock.now() >= give_up_s:
+                raise ActionFailedError(
+                    f"{self.name}: the start of {sample_id} was not answered and it is ready {START_S:g} s later: "
+                    "whether it was measured is unknown, look at the instrument"
+                ) from cause
+            yield self.clock.now() + CLOSE_S
+
+    def _move(self, from_slot: int, to_slot: int, grant: Granted) -> Job:
+        for slot, wanted in ((from_slot, "occupied"), (to_slot, "free")):
+            state = yield from self._patiently(lambda slot=slot: self._ask("STATE", wire.ask_location(slot)))  # type: ignore[misc]
+            if state != wanted:
+                raise ActionFailedError(f"{self.name}: slot {slot} is {state}, and must be {wanted}")
+        try:
+            self._tell(wire.move_sample(from_slot, to_slot), grant)
+        except (LinkError, CodecError) as error:
+            yield self.clock.now() + CLOSE_S
+            if (yield from self._patiently(lambda: self._ask("STATE", wire.ask_location(to_slot)))) != "occupied":
+                raise ActionFailedError(
+                    f"{self.name}: moving slot {from_slot} to {to_slot} was not answered, and it is not there: look at "
+                    "the belt"
+                ) from error
 
     def _await_file(self, sample_id: str, due_s: float) -> Generator[float | None, None, bytes]:
         path = self._file(sample_id)
         while True:
             yield next_poll_s(self.clock.now(), due_s)
-            if path.exists() and wire.is_complete(content := path.read_bytes()):
+            content = self._read(path)
+            if content is not None and wire.is_complete(content):
                 return content
             if self.clock.now() >= due_s + ALLOWANCE_S:
-                state = "cut" if path.exists() else "missing"
+                state = "missing" if content is None else "cut"
                 raise ActionFailedError(
                     f"{self.name}: {path} is {state} {ALLOWANCE_S:g} s after the programme was to end: "
                     "look at the instrument, then measure under a new sample id"
                 )
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except OSError:
+            # Not there yet, or its share is gone for a while: the deadline tells.
+            return None
 
     def _remove(self, sample_id: str, grant: Granted) -> Job:
         self._tell(wire.remove_sample(sample_id), grant)
@@ -122,8 +206,12 @@ class Aeris(Instrument):
     # -- the wire
 
     def _ask(self, key: str, message: str) -> str:
-        reply = self.link.query(message, accepts=lambda text: not wire.is_unasked(text))
-        return wire.value(key, reply)
+        """Ask twice: the wire has no checksum."""
+
+        def once() -> str:
+            return wire.value(key, self.link.query(message, accepts=lambda text: wire.answers(key, text)))
+
+        return agreed(once, f"{self.name}: {key}")
 
     def _tell(self, message: str, grant: Granted) -> None:
         reply = self.link.act(message, grant, accepts=lambda text: not wire.is_unasked(text))
@@ -137,22 +225,9 @@ class Aeris(Instrument):
         if system != "remote":
             raise BusyError(f"{self.name}: is under {system!r} control: switch it to remote at the instrument")
 
-    def _check_name(self, what: str, text: str) -> None:
-        try:
-            wire.check_name(what, text)
-        except LimitError as error:
-            raise LimitError(f"{self.name}: {error}") from error
-
-    def _duration_s(self, program: str) -> float:
-        self._check_name("programme", program)
-        duration_s = self._programs_s.get(program, wire.program_s(program) or math.nan)
-        if not duration_s > 0:
-            known = ", ".join(sorted(self._programs_s)) or "none"
-            raise LimitError(
-                f"{self.name}: how long programme {program!r} takes is not known: add it under programs "
-                f"in the lab file (there: {known}), or name it like 10-80deg-8min"
-            )
-        return duration_s
+    def _check_slot(self, slot: int) -> None:
+        if slot not in SLOTS:
+            raise LimitError(f"{self.name}: slot {slot} requested, the belt has 2 to 6")
 
     def _file(self, sample_id: str) -> Path:
         return self.results / f"{sample_id}.xrdml"
@@ -171,7 +246,7 @@ class Aeris(Instrument):
             raise WrongInstrumentError(f"{self.name}: {self.link.address} is no diffractometer: {error}") from error
 
     def _look(self) -> float:
-        self._publish(ready=self._ask("READY", wire.ASK_READY))
+        self._publish(ready=self._ask("READY", wire.ASK_READY), system=self._ask("SYSTEM", wire.ASK_SYSTEM))
         return self.clock.now() + STEADY_S
 
 

@@ -4,52 +4,69 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Mapping
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ophyd import Component
 
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
-from drivers.codecs import mt_sics
 from drivers.codecs import quantos as wire
-from drivers.codecs.quantos import Answer, Reply
+from drivers.codecs.quantos import DosingResult, Head
 from drivers.errors import (
     ActionFailedError,
-    BusyError,
-    CodecError,
     DriverError,
     LimitError,
-    LinkError,
     RefusedError,
     WrongInstrumentError,
 )
 from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument
+from drivers.instrument import Leave
 from drivers.kinds import Kind
 from drivers.links import LineLink
 from drivers.pace import STEADY_S
+from drivers.parts.balance import LISTEN_S, WEIGHING_OPTIONS, Waits, Weighing
+from drivers.parts.quantos_line import UnheardEndError
+from drivers.parts.quantos_parts import QuantosParts
 from drivers.signals import Reading
-from drivers.spec import DriverSpec, Parts
+from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-LISTEN_S = 1.0
-"""Lab seconds between looks for the line that ends a long command."""
-XML_S = 2.0
-"""Wall seconds for a reply of many lines."""
-MOTION_S = 120.0
-"""Lab seconds that a door or the head's pin may take."""
-WEIGH_S = 60.0
-"""Lab seconds that a weight may take to be stable."""
 DOSING_S = 1800.0
-"""Lab seconds that a dosing may take."""
+"""Lab seconds that a dosing may take, where the lab file does not say."""
+RECORD_MG = 1.0
+"""How far the record of a dosing may be from what its balance shows, where the lab file does not say."""
 
 
-class QuantosDoser(Instrument):
+@dataclass(frozen=True)
+class Order:
+    """What is to be dosed."""
+
+    mass_mg: float
+    tolerance_mg: float
+    sample_id: str
+    lot: str | None
+    """What the head must hold; None for whatever the lab file allows."""
+    settings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Dosing:
+    """What a laboratory says of a doser."""
+
+    most_mg: float
+    lots: frozenset[str] = frozenset()
+    """What the heads hold; empty where nobody says."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Command and value of what is set before every dosing."""
+    within_s: float = DOSING_S
+    record_mg: float = RECORD_MG
+
+
+class QuantosDoser(QuantosParts):
     """A balance that doses powder from the head that is mounted; its limit is `mass` in mg."""
 
     VERBS: ClassVar[Mapping[str, str]] = {
@@ -59,77 +76,101 @@ class QuantosDoser(Instrument):
         "unlock-head": "unlock_head",
         "open-door": "open_door",
         "close-door": "close_door",
+        "move-sampler": "move_sampler",
+        "declare-pan-empty": "declare_pan_empty",
         "tare": "tare",
+        "zero": "zero",
         "weigh": "weigh",
         "stop-dosing": "stop_dosing",
     }
     LOOKS = frozenset({"head-info"})
-    MEASURED = ("door",)
+    MEASURED = ("door", "pan", "sampler")
 
     net_mg = Component(Reading, value=math.nan, units="mg", precision=2, kind="hinted")
     """Last stable weight on the pan, without tare."""
     dosed_mg = Component(Reading, value=math.nan, units="mg", precision=2, kind="hinted")
     """What the instrument says it dosed last."""
     validity = Component(Reading, value="", kind="normal")
-    head_substance = Component(Reading, value="", kind="normal")
-    head_lot = Component(Reading, value="", kind="normal")
-    door = Component(Reading, value="unknown", kind="normal")
 
     def __init__(
-        self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink, limits: Mapping[str, float]
+        self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink, weighing: Weighing, dosing: Dosing
     ) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
-        self.link = link
-        self.limits = {"mass": limits["mass"]}
-        self.net_mg.limit(0.0, self.limits["mass"])
-        self.dosed_mg.limit(wire.LEAST_MG, self.limits["mass"])
-        self._busy = False
+        super().__init__(name, link=link, weighing=weighing, gate=gate, clock=clock, bus=bus)
+        self.limits = {"mass": dosing.most_mg}
+        self.net_mg.limit(0.0, dosing.most_mg)
+        self.dosed_mg.limit(wire.LEAST_MG, dosing.most_mg)
+        self._told, self._lots = dosing, dosing.lots
         self._dosing = False
 
     # -- verbs
 
-    def dose(self, mass_mg: float, tolerance_mg: float, sample_id: str) -> ActionStatus:
+    def dose(self, mass_mg: float, tolerance_mg: float, sample_id: str, lot: str | None = None) -> ActionStatus:
         """Dose onto the pan what the mounted head holds, once; never repeated by itself.
 
         Afterwards `dosed_mg`, `net_mg`, `validity` and the head's signals tell what was done.
+
+        Args:
+            mass_mg: How much.
+            tolerance_mg: How far from it the result may be.
+            sample_id: One word of up to 20 characters.
+            lot: What the head must hold, by its chip; what the lab file has on heads where it is missing.
 
         Raises:
             LimitError: When the mass is above the limit, or Quantos cannot hold the tolerance.
             CommandDeniedError: When the gate refuses.
         """
-        settings = self._encode(mass_mg, tolerance_mg, sample_id)
-        grant, heed_stops = self._authorize_until_stopped("dose", float(mass_mg), "mg", subject=sample_id)
-        return self._begin("dose", self._alone(self._dose(settings, grant, heed_stops)), grant)
+        order = Order(mass_mg, tolerance_mg, sample_id, lot, self._encode(mass_mg, tolerance_mg, sample_id))
+        leave = self._authorize_until_stopped("dose", float(mass_mg), "mg", subject=sample_id)
+        return self._begin("dose", self._alone(self._dose(order, leave)), leave[0])
 
     def head_info(self) -> ActionStatus:
-        """Read the chip of the mounted head into `head_substance` and `head_lot`."""
-        return self._begin("head-info", self._alone(self._read_head()))
+        """Read the chip of the mounted head into the head's signals."""
+        return self._begin("head-info", self._alone(self._head_info()))
 
     def lock_head(self) -> ActionStatus:
         """Lock the dosing head in."""
-        return self._move("lock-head", wire.MOVE_PIN, wire.LOCKED)
+        return self._move("lock-head", lambda leave: self._move_pin(wire.LOCKED, leave))
 
     def unlock_head(self) -> ActionStatus:
         """Let the dosing head be taken."""
-        return self._move("unlock-head", wire.MOVE_PIN, wire.UNLOCKED)
+        return self._move("unlock-head", lambda leave: self._move_pin(wire.UNLOCKED, leave))
 
     def open_door(self) -> ActionStatus:
         """Open the front door."""
-        return self._move("open-door", wire.MOVE_DOOR, wire.OPEN)
+        return self._move("open-door", lambda leave: self._move_door(wire.Door.OPEN, leave))
 
     def close_door(self) -> ActionStatus:
         """Close the front door."""
-        return self._move("close-door", wire.MOVE_DOOR, wire.CLOSED)
+        return self._move("close-door", lambda leave: self._move_door(wire.Door.CLOSED, leave))
+
+    def move_sampler(self, position: int) -> ActionStatus:
+        """Bring a position of the autosampler under the head, 1 to 30, or bring it home with 0.
+
+        Raises:
+            LimitError: When there is no such position.
+        """
+        try:
+            wire.encode_position(position)
+        except LimitError as error:
+            raise LimitError(f"{self.name}: {error}") from error
+        leave = self._authorize_until_stopped("move-sampler", float(position))
+        return self._begin("move-sampler", self._alone(self._move_sampler(position, leave)), leave[0])
+
+    def declare_pan_empty(self) -> ActionStatus:
+        """Tell the instrument that nothing stands on its pan now."""
+        return self._move("declare-pan-empty", self._declare_empty)
 
     def tare(self) -> ActionStatus:
-        """Make what is on the pan count as nothing."""
-        grant = self._authorize("tare")
-        return self._begin("tare", self._alone(self._tare(grant)), grant)
+        """Make what is on the pan count as nothing, once it is at rest; never repeated by itself."""
+        return self._move("tare", lambda leave: self._tare(*leave))
+
+    def zero(self) -> ActionStatus:
+        """Make the present load zero and forget the tare, once it is at rest; never repeated by itself."""
+        return self._move("zero", lambda leave: self._zero(*leave))
 
     def weigh(self) -> ActionStatus:
         """Wait for a stable weight, in `net_mg`."""
-        grant = self._authorize("weigh")
-        return self._begin("weigh", self._alone(self._weigh(grant)), grant)
+        return self._move("weigh", lambda leave: self._weigh(*leave))
 
     def stop_dosing(self) -> ActionStatus:
         """Stop a dosing that is under way, being prepared or queued; a gate grants this always."""
@@ -149,37 +190,30 @@ class QuantosDoser(Instrument):
         except DriverError as error:
             log.error("%s: the dosing could not be stopped: %s", self.name, error)
 
-    # -- jobs
+    def _move(self, verb: str, job: Callable[[Leave], Job]) -> ActionStatus:
+        leave = self._authorize_until_stopped(verb)
+        return self._begin(verb, self._alone(job(leave)), leave[0])
 
-    def _alone(self, job: Job) -> Job:
-        """Have one job at a time on the line: nothing may be sent while a command is under way."""
-        if self._busy:
-            raise BusyError(f"{self.name}: is at another command: wait for its end")
-        self._busy = True
-        try:
-            yield from job
-        finally:
-            self._busy = False
+    # -- the job that doses
 
-    def _move(self, verb: str, command: str, where: int) -> ActionStatus:
-        grant = self._authorize(verb)
-        return self._begin(verb, self._alone(self._carry_out(command, f"{command} {where}", grant, MOTION_S)), grant)
-
-    def _dose(self, settings: tuple[tuple[str, str], ...], grant: Granted, heed_stops: Callable[[], None]) -> Job:
-        yield from self._read_head()
+    def _dose(self, order: Order, leave: Leave) -> Job:
+        grant, heed_stops = leave
+        head = yield from self._look_at_head()
+        self._check_head(head, order)
         heed_stops()
-        for command, value in settings:
-            self._set(command, value, grant)
-        yield from self._tare(grant)
+        for command, value in order.settings:
+            yield from self._set(command, value, grant)
+            heed_stops()
+        yield from self._tare(grant, heed_stops)
         heed_stops()
         failure = yield from self._pour(grant)
-        yield from self._take_stock(grant, failure)
+        yield from self._take_stock(order, head, grant, failure)
 
-    def _pour(self, grant: Granted) -> Generator[float | None, None, DriverError | None]:
+    def _pour(self, grant: Granted) -> Waits[DriverError | None]:
         """Start dosing and wait for its end; give what went wrong, as powder may have fallen all the same."""
         self._dosing = True
         try:
-            yield from self._carry_out(wire.START_DOSING, wire.START_DOSING, grant, DOSING_S)
+            yield from self._carry_out(wire.START_DOSING, None, grant, self._told.within_s)
         except DriverError as error:
             return error
         finally:
@@ -188,79 +222,69 @@ class QuantosDoser(Instrument):
 
     def _halt(self, grant: Granted) -> Job:
         if self._dosing:
-            self.link.send(wire.STOP_DOSING, grant)
+            yield from self._stop_now(grant)
             # The job that doses hears at once how it ended.
             self.bus.hasten(self.name)
-        yield from ()
 
-    def _take_stock(self, grant: Granted, failure: DriverError | None) -> Job:
+    def _take_stock(self, order: Order, head: Head, grant: Granted, failure: DriverError | None) -> Job:
         """Find out what lies on the pan, from the instrument's record and its balance."""
+        self._publish(net_mg=math.nan, dosed_mg=math.nan, validity="")
         try:
-            yield from self._weigh(grant)
-            result = wire.parse_result((yield from self._patiently(lambda: self._ask_xml(wire.ASK_RESULT))))
+            # A stop must not keep anybody from knowing what has fallen.
+            weight = yield from self._weight_at_rest(grant, lambda: None, self._rest_by_s(None))
+            self._publish(net_mg=weight.mass_mg)
+            result = yield from self._patiently(self._ask_result)
         except DriverError as error:
             raise ActionFailedError(
                 f"{failure or f'{self.name}: the dosing ended'}, and the mass is unknown ({error}): "
                 "weigh it before anything else is dosed"
             ) from (failure or error)
-        self._publish(dosed_mg=result.content_mg, validity=result.validity)
-        if failure is not None:
-            raise ActionFailedError(f"{failure}; {self.net_mg.get():.2f} mg were found on the pan") from failure
+        doubts = self._doubts(order, head, result, weight.mass_mg)
+        if not doubts:
+            self._publish(dosed_mg=result.content_mg, validity=result.validity)
+        if isinstance(failure, UnheardEndError) and not doubts and self._is_done(order, result, weight.mass_mg):
+            log.warning("%s, and its record and its balance say that it was done", failure)
+            return
+        if failure is not None or doubts:
+            said = [str(failure)] if failure is not None else [f"{self.name}: the dosing ended"]
+            found = f"{weight.mass_mg:.2f} mg were found on the pan"
+            raise ActionFailedError("; ".join((*said, found, *doubts))) from failure
 
-    def _read_head(self) -> Job:
-        head = wire.parse_head((yield from self._patiently(lambda: self._ask_xml(wire.ASK_HEAD))))
-        self._publish(head_substance=head.substance, head_lot=head.lot)
+    def _is_done(self, order: Order, result: DosingResult, net_mg: float) -> bool:
+        """Whether record and balance both say that what was ordered is there."""
+        return all(abs(found_mg - order.mass_mg) <= order.tolerance_mg for found_mg in (result.content_mg, net_mg))
 
-    def _tare(self, grant: Granted) -> Job:
-        line = yield from self._await_weight("T", grant)
-        self._parsed(lambda: mt_sics.parse_weight("T", line))
-        self._publish(net_mg=0.0)
+    def _doubts(self, order: Order, head: Head, result: DosingResult, net_mg: float) -> tuple[str, ...]:
+        """Why the instrument's record cannot be that of this dosing, in sentences."""
+        meant = (
+            ("sample", result.sample_id, order.sample_id),
+            ("lot", result.lot, head.lot),
+            ("target", "" if result.target_mg is None else wire.encode_mass(result.target_mg), order.settings[0][1]),
+        )
+        wrong = [(what, seen, told) for what, seen, told in meant if seen not in ("", told)]
+        doubts = [f"its record is of {what} {seen}, meant was {told}" for what, seen, told in wrong]
+        if not abs(result.content_mg - net_mg) <= self._told.record_mg:
+            doubts.append(f"its record says {result.content_mg:.2f} mg: weigh it before anything else is dosed")
+        return tuple(doubts)
 
-    def _weigh(self, grant: Granted) -> Job:
-        line = yield from self._await_weight("S", grant)
-        self._publish(net_mg=self._parsed(lambda: mt_sics.parse_weight("S", line)).mass_mg)
+    # -- heads
 
-    def _await_weight(self, command: str, grant: Granted) -> Generator[float | None, None, str]:
-        """Send S or T when the weight has come to rest, so that it is answered at once."""
-        give_up_s = self.clock.now() + WEIGH_S
-        while not (yield from self._patiently(self._at_rest)):
-            if self.clock.now() >= give_up_s:
-                raise ActionFailedError(f"{self.name}: the weight did not come to rest in {WEIGH_S:g} s")
-            yield self.clock.now() + LISTEN_S
-        return self.link.act(command, grant, accepts=lambda line: mt_sics.answers(command, line))
+    def _head_info(self) -> Job:
+        yield from self._look_at_head()
 
-    def _at_rest(self) -> bool:
-        line = self.link.query("SI", accepts=lambda heard: mt_sics.answers("SI", heard))
-        try:
-            return mt_sics.parse_weight("SI", line).stable
-        except RefusedError:
-            # Busy, or more or less on the pan than it can weigh: the command itself will say which.
-            return mt_sics.is_out_of_range(line)
-
-    def _carry_out(self, command: str, line: str, grant: Granted, limit_s: float) -> Job:
-        """Send a long command and wait for the line that ends it."""
-        self.link.send(line, grant)
-        reply = self._heard(command, self.link.read_line())
-        give_up_s = self.clock.now() + limit_s
-        while reply is None or reply.answer is Answer.STARTED:
-            if self.clock.now() >= give_up_s:
-                if command == wire.START_DOSING:
-                    self.link.send(wire.STOP_DOSING, grant)
-                raise ActionFailedError(f"{self.name}: {line} did not end in {limit_s:g} s")
-            yield self.clock.now() + LISTEN_S
-            reply = self._heard(command, self.link.read_line_if_any())
-        self._check_done(line, reply)
-
-    def _heard(self, command: str, line: str | None) -> Reply | None:
-        while line is not None:
-            self._seen()
-            reply = self._parsed(lambda heard=line: wire.parse_reply(command, heard))  # type: ignore[misc]
-            if reply is not None and reply.answer is not Answer.STARTED:
-                return reply
-            line = self.link.read_line_if_any()
-        return None
-
-    # -- the wire
+    def _check_head(self, head: Head, order: Order) -> None:
+        """Refuse powder that is not meant; the chip of the head is asked before each dosing."""
+        allowed = {order.lot} if order.lot is not None else self._lots
+        if allowed and head.lot not in allowed:
+            raise RefusedError(
+                f"{self.name}: the head that is on holds lot {head.lot!r}, meant is "
+                f"{' or '.join(repr(lot) for lot in sorted(allowed))}: put the right head on, or correct the lab file"
+            )
+        if head.remaining_dosages == 0:
+            raise RefusedError(f"{self.name}: the head with lot {head.lot!r} has no dosages left: refill or replace it")
+        if head.remaining_mg is not None and head.remaining_mg < order.mass_mg:
+            said = "%s: %g mg are to come out of a head that says it holds %g mg"
+            log.warning(said, self.name, order.mass_mg, head.remaining_mg)
 
     def _encode(self, mass_mg: float, tolerance_mg: float, sample_id: str) -> tuple[tuple[str, str], ...]:
         if not mass_mg <= self.limits["mass"]:
@@ -268,73 +292,37 @@ class QuantosDoser(Instrument):
                 f"{self.name}: {mass_mg:g} mg requested, limit {self.limits['mass']:g} mg (limits.mass in the lab file)"
             )
         try:
-            return (
-                (wire.SET_TARGET, wire.encode_mass(mass_mg)),
-                (wire.SET_TOLERANCE, wire.encode_tolerance(tolerance_mg, mass_mg)),
-                (wire.SET_TOLERANCE_MODE, str(wire.BOTH_WAYS)),
-                (wire.SET_SAMPLE, wire.encode_sample_id(sample_id)),
-            )
+            order = {
+                wire.SET_TARGET: wire.encode_mass(mass_mg),
+                wire.SET_TOLERANCE: wire.encode_tolerance(tolerance_mg, mass_mg),
+                wire.SET_TOLERANCE_MODE: str(wire.BOTH_WAYS),
+                wire.SET_SAMPLE: wire.encode_sample_id(sample_id),
+            }
         except LimitError as error:
             raise LimitError(f"{self.name}: {error}") from error
-
-    def _set(self, command: str, value: str, grant: Granted) -> None:
-        line = f"{command} {value}"
-        answer = self.link.act(line, grant, accepts=self._answering(command))
-        reply = wire.parse_reply(command, answer)
-        if reply is not None:
-            self._check_done(line, reply)
-
-    def _ask(self, command: str) -> Reply:
-        line = self.link.query(command, accepts=self._answering(command))
-        reply = wire.parse_reply(command, line)
-        if reply is None:
-            raise CodecError(f"{self.name}: {line!r} does not answer {command}")
-        self._check_done(command, reply)
-        return reply
-
-    def _ask_xml(self, command: str) -> str:
-        """Ask for data that come between a B line and an A line."""
-        first = self.link.query(command, accepts=self._answering(command))
-        reply = wire.parse_reply(command, first)
-        if reply is None or reply.answer is not Answer.STARTED:
-            self._check_done(command, reply or Reply(Answer.NOT_DONE))
-            raise CodecError(f"{self.name}: {command} gave no data: {first!r}")
-        lines: list[str] = []
-        while (line := self.link.read_line(XML_S)) is not None:
-            end = wire.parse_reply(command, line)
-            if end is not None:
-                self._check_done(command, end)
-                return "\n".join(lines)
-            lines.append(line)
-        self.link.close()
-        raise LinkError(f"{self.name}: the reply to {command} broke off after {len(lines)} lines")
-
-    def _answering(self, command: str) -> Callable[[str], bool]:
-        return lambda line: wire.parse_reply(command, line) is not None
-
-    def _check_done(self, line: str, reply: Reply) -> None:
-        if reply.answer in (Answer.NOT_DONE, Answer.WRONG_PARAMETER):
-            raise RefusedError(f"{self.name}: {line}: {reply.describe()}")
-
-    def _parsed(self, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except (RefusedError, CodecError) as error:
-            raise type(error)(f"{self.name}: {error}") from error
+        return tuple({**order, **dict(self._told.settings)}.items())
 
     # -- looking
 
+    def _show(self, mass_mg: float) -> None:
+        self._publish(net_mg=mass_mg)
+
+    def _ask_result(self) -> DosingResult:
+        xml = self._ask_xml(wire.ASK_RESULT)
+        with self._named():
+            return wire.parse_result(xml)
+
     def _check_identity(self) -> str:
-        serial = self._parsed(
-            lambda: mt_sics.parse_text("I4", self.link.query("I4", accepts=lambda line: mt_sics.answers("I4", line)))
-        )
+        serial = self._recognize()
         try:
             self._ask(wire.ASK_DOOR)
-        except (RefusedError, LinkError) as error:
-            raise WrongInstrumentError(
-                f"{self.name}: balance {serial} answers at {self.link.url}, but is no Quantos "
-                f"({error}): is the address right in the lab file?"
-            ) from error
+        except RefusedError as error:
+            if getattr(error, "code", None) != wire.BUSY:
+                raise WrongInstrumentError(
+                    f"{self.name}: balance {serial} answers at {self.link.url}, but is no Quantos "
+                    f"({error}): is the address right in the lab file?"
+                ) from error
+        self._meet_head()
         return f"Quantos {serial}"
 
     def poll(self) -> float:
@@ -342,12 +330,58 @@ class QuantosDoser(Instrument):
         return self.clock.now() + LISTEN_S if self._busy else super().poll()
 
     def _look(self) -> float:
-        self._publish(door=self._parsed(lambda: wire.parse_door(self._ask(wire.ASK_DOOR))).name.lower())
+        self._publish(door=self._ask_door().name.lower())
+        for look, signal in ((self._look_at_pan, "pan"), (self._look_at_sampler, "sampler")):
+            try:
+                look()
+            except RefusedError as error:
+                # Somebody at its keys, or a model without it; whether it answers is known from the door.
+                log.debug("%s: %s", self.name, error)
+                self._publish(**{signal: "unknown"})
         return self.clock.now() + STEADY_S
 
 
+def _settings(name: str, told: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    try:
+        for setting, value in told.items():
+            yield wire.encode_setting(setting, value)
+    except LimitError as error:
+        raise LimitError(f"{name}: {error} (options in the lab file)") from error
+
+
 def _build(parts: Parts) -> QuantosDoser:
-    return QuantosDoser(**parts.base, link=parts.line(software_flow=True), limits=parts.limits)
+    told = {name: parts.option(name) for name in wire.SETTINGS}
+    dosing = Dosing(
+        most_mg=parts.limits["mass"],
+        lots=frozenset(str(lot) for lot in parts.option("heads", {}).values()),
+        settings=tuple(_settings(parts.name, {name: value for name, value in told.items() if value is not None})),
+        within_s=float(parts.option("dosing_within", DOSING_S)),
+        record_mg=float(parts.option("record_agreement", RECORD_MG)),
+    )
+    weighing = Weighing.of(parts, wire.MOST_MG)
+    return QuantosDoser(**parts.base, link=parts.line(software_flow=True), weighing=weighing, dosing=dosing)
 
 
-DRIVER = DriverSpec(Kind.DOSER, QuantosDoser, _build, limits={"mass": "mg"}, limited={"dose": "mass"})
+AS_IT_IS = "(as it is set at the instrument)"
+
+DRIVER = DriverSpec(
+    Kind.DOSER,
+    QuantosDoser,
+    _build,
+    limits={"mass": "mg"},
+    limited={"dose": "mass"},
+    options={
+        **WEIGHING_OPTIONS,
+        "heads": Option("dosing head -> the lot on it; the laboratory fills it in, and other lots are not dosed"),
+        "dosing_within": Option("until when a dosing must have ended, or is stopped (1800 s)", "s"),
+        "record_agreement": Option("how far a dosing's record may be from what the balance shows (1 mg)", "mg"),
+        "tap_before": Option(f"1 to tap before a dosing, 0 not to {AS_IT_IS}"),
+        "tap_while": Option(f"1 to tap during a dosing, 0 not to {AS_IT_IS}"),
+        "tap_intensity": Option(f"of the tapping, 10 to 100 percent {AS_IT_IS}"),
+        "tap_time": Option(f"of the tapping before a dosing, 1 to 10 s {AS_IT_IS}"),
+        "tolerance_mode": Option("0 for a tolerance both ways, 1 for above the target alone (0)"),
+        "algorithm": Option(f"0 standard, 1 advanced {AS_IT_IS}"),
+        "antistatic": Option(f"1 to use the ioniser, 0 not to {AS_IT_IS}"),
+        "user_id": Option(f"one word of up to 20 characters {AS_IT_IS}"),
+    },
+)

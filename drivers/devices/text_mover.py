@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import ClassVar, TypeVar
 
 from ophyd import Component
@@ -11,12 +11,14 @@ from ophyd import Component
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
 from drivers.codecs import text_mover as wire
-from drivers.codecs.text_mover import JobState
+from drivers.codecs.text_mover import JobReport, JobState
 from drivers.errors import (
     ActionFailedError,
     CodecError,
     DriverError,
+    GrantError,
     LimitError,
+    LinkError,
     RefusedError,
     WrongInstrumentError,
 )
@@ -25,6 +27,8 @@ from drivers.instrument import Instrument, Leave
 from drivers.kinds import Kind
 from drivers.links import LineLink
 from drivers.pace import STEADY_S
+from drivers.parts.agreement import agreed
+from drivers.parts.reach import UNKNOWN, places
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Parts
 from drivers.status import ActionStatus
@@ -37,8 +41,13 @@ ALLOWANCE_S = 600.0
 """Lab seconds that any job may take beyond the time that it was asked to take."""
 WATCH_S = 1.0
 """Lab seconds between looks at a job that may end at any time."""
-UNKNOWN = "unknown"
-"""Where the arm is after a job that did not end well."""
+TRIES = 3
+"""How often a job is told that the mover has not begun."""
+MOST_JOBS = 2**31
+
+
+class NotBegunError(ActionFailedError):
+    """A job that the mover says that it has not begun: nothing moved."""
 
 
 class TextMover(Instrument):
@@ -68,6 +77,9 @@ class TextMover(Instrument):
     def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink) -> None:
         super().__init__(name, gate=gate, clock=clock, bus=bus)
         self.link = link
+        self._last = 0
+        """The last job that the mover is known to have been given."""
+        self._serial: str | None = None
 
     # -- verbs
 
@@ -75,23 +87,25 @@ class TextMover(Instrument):
         """Carry the labware at one position to another, free one."""
         line = self._line(lambda: wire.move(from_position, to_position))
         leave = self._authorize_until_stopped("move", to_position, subject=from_position)
-        return self._do(line, leave, _places(from_position, to_position))
+        return self._do(line, leave, places((from_position, to_position)))
 
     def pour(self, from_position: str, to_position: str, mass_mg: float | None = None) -> ActionStatus:
         """Pour powder from one labware into another; all of it where no mass is given."""
         line = self._line(lambda: wire.pour(from_position, to_position, mass_mg))
         leave = self._authorize_until_stopped("pour", to_position, subject=from_position)
-        return self._do(line, leave, _places(from_position, to_position))
+        return self._do(line, leave, places((from_position, to_position)))
 
     def mix(self, position: str, time_s: float, speed_rpm: float, method: str) -> ActionStatus:
         """Mix what is in the labware at a position; methods are ball-mill, mortar and shake."""
         line = self._line(lambda: wire.mix(position, time_s, speed_rpm, method))
-        return self._do(line, self._authorize_until_stopped("mix", method, subject=position), _places(position), time_s)
+        return self._do(
+            line, self._authorize_until_stopped("mix", method, subject=position), places((position,)), time_s
+        )
 
     def clean(self, position: str) -> ActionStatus:
         """Clean the labware at a position."""
         line = self._line(lambda: wire.clean(position))
-        return self._do(line, self._authorize_until_stopped("clean", subject=position), _places(position))
+        return self._do(line, self._authorize_until_stopped("clean", subject=position), places((position,)))
 
     def head(self, doser: str, number: int) -> ActionStatus:
         """Put a dosing head on a doser; 0 takes the one that is there back to the rack."""
@@ -107,7 +121,7 @@ class TextMover(Instrument):
     def look_at(self, position: str) -> ActionStatus:
         """Read the barcode at a position into `labware`."""
         line = self._line(lambda: wire.ask_at(position))
-        return self._begin("look-at", self._read_labware(line))
+        return self._begin("look-at", self._read_labware(line, position))
 
     def halt(self) -> ActionStatus:
         """Stand still, keep the grip and begin nothing that was asked for before; a gate grants this always."""
@@ -129,13 +143,25 @@ class TextMover(Instrument):
 
     # -- jobs
 
-    def _do(self, line: str, leave: Leave, places: str, time_s: float = 0.0) -> ActionStatus:
-        return self._begin(line, self._carry_out(line, leave, places, time_s), leave[0])
+    def _do(self, line: str, leave: Leave, where: str, time_s: float = 0.0) -> ActionStatus:
+        return self._begin(line, self._carry_out(line, leave, where, time_s), leave[0])
 
-    def _carry_out(self, line: str, leave: Leave, places: str, time_s: float) -> Job:
-        grant, heed_stops = leave
-        heed_stops()
-        number = self._start(line, grant, places)
+    def _carry_out(self, line: str, leave: Leave, where: str, time_s: float) -> Job:
+        before = yield from self._find_last()
+        leave[1]()
+        # The arm may be on its way before the answer is here.
+        inside = self.inside.get()
+        self._publish(inside=f"{inside} {where}".strip())
+        try:
+            number = yield from self._start(line, before, leave)
+        except (RefusedError, NotBegunError, GrantError):
+            self._publish(inside=inside)
+            raise
+        except DriverError:
+            self._publish(inside=UNKNOWN)
+            raise
+        self._last = number
+        self._publish(job="busy")
         try:
             yield from self._await_end(line, number, time_s)
         except DriverError:
@@ -143,26 +169,60 @@ class TextMover(Instrument):
             raise
         self._publish(job="done", inside="")
 
-    def _start(self, line: str, grant: Granted, places: str) -> int:
-        before = self.inside.get()
-        # The arm may be on its way before the answer is here.
-        self._publish(inside=f"{before} {places}".strip())
+    def _start(self, line: str, before: int, leave: Leave) -> Generator[float | None, None, int]:
+        """Give a job, and its number; told again only where the mover says that it was given none."""
+        grant, heed_stops = leave
+        for attempt in range(TRIES):
+            if attempt:
+                self._heed(heed_stops)
+            try:
+                number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))
+            except RefusedError:
+                # Refused because it is at what it was told before, or because it cannot.
+                if attempt == 0:
+                    raise
+            except (LinkError, CodecError) as error:
+                log.warning("%s: %s was not answered (%s): it is asked for its jobs", self.name, line, error)
+            else:
+                if number == before + 1:
+                    return number
+            for _ in range(2):
+                yield self.clock.now() + WATCH_S
+                if (yield from self._has(before + 1)):
+                    return before + 1
+        raise NotBegunError(f"{self.name}: was told {line} {TRIES} times and has begun nothing")
+
+    def _heed(self, heed_stops: Callable[[], None]) -> None:
         try:
-            number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))
-        except RefusedError:
-            self._publish(inside=before)
-            raise
-        except DriverError:
-            self._publish(inside=UNKNOWN)
-            raise
-        self._publish(job="busy")
-        return number
+            heed_stops()
+        except ActionFailedError as error:
+            raise NotBegunError(str(error)) from error
+
+    def _find_last(self) -> Generator[float | None, None, int]:
+        """Find the number of the last job that the mover was given, by whomever; it tells only of single ones."""
+        low = self._last
+        if low and not (yield from self._has(low)):
+            low = 0  # it was switched off, and counts from the start
+        step = 1
+        while (yield from self._has(low + step)):
+            low, step = low + step, 2 * step
+            if low > MOST_JOBS:
+                raise CodecError(f"{self.name}: says that it was given {low} jobs: is it a text mover?")
+        while step > 1:
+            step //= 2
+            if (yield from self._has(low + step)):
+                low += step
+        self._last = low
+        return low
+
+    def _has(self, number: int) -> Generator[float | None, None, bool]:
+        return (yield from self._patiently(lambda: self._has_job(number)))
 
     def _await_end(self, line: str, number: int, time_s: float) -> Job:
         start_s = self.clock.now()
         while True:
             yield self._next_watch_s(start_s + time_s)
-            report = yield from self._patiently(lambda: self._ask(wire.ask_job(number), wire.parse_job))
+            report = yield from self._patiently(lambda: self._report(number))
             if report.state is JobState.DONE:
                 return
             if report.state is JobState.FAILED:
@@ -177,12 +237,19 @@ class TextMover(Instrument):
         now_s = self.clock.now()
         return min(now_s + STEADY_S, max(now_s + WATCH_S, end_s))
 
-    def _read_labware(self, line: str) -> Job:
-        barcode = yield from self._patiently(lambda: self._ask(line, wire.parse_at))
+    def _read_labware(self, line: str, position: str) -> Job:
+        barcode = yield from self._patiently(lambda: self._agreed(line, lambda reply: wire.parse_at(reply, position)))
         self._publish(labware=barcode or "")
 
     def _halt(self, grant: Granted) -> Job:
-        self.link.act("STOP", grant)
+        for attempt in range(TRIES):
+            try:
+                self._parsed(wire.STOP, lambda: wire.check_stopped(self.link.act(wire.STOP, grant)))
+                break
+            except (LinkError, CodecError):
+                if attempt == TRIES - 1:
+                    raise
+        self.bus.hasten(self.name)
         yield from ()
 
     # -- the wire
@@ -196,6 +263,34 @@ class TextMover(Instrument):
     def _ask(self, line: str, parse: Callable[[str], T]) -> T:
         return self._parsed(line, lambda: parse(self.link.query(line)))
 
+    def _agreed(self, line: str, parse: Callable[[str], T]) -> T:
+        return agreed(lambda: self._ask(line, parse), f"{self.name}: {line}")
+
+    def _look_at_job(self, number: int) -> JobReport:
+        report = self._ask(wire.ask_job(number), wire.parse_job)
+        if report.number != number:
+            raise CodecError(f"{self.name}: was asked for job {number} and told of job {report.number}")
+        return report
+
+    def _report(self, number: int) -> JobReport:
+        """Look at a job that it was given; one that it knows no more is asked for again before that is believed."""
+        for _ in range(2):
+            try:
+                return self._look_at_job(number)
+            except RefusedError as error:
+                if wire.NO_SUCH_JOB not in str(error):
+                    raise
+        raise ActionFailedError(f"{self.name}: knows of no job {number} any more: was it switched off?")
+
+    def _has_job(self, number: int) -> bool:
+        try:
+            self._look_at_job(number)
+        except RefusedError as error:
+            if wire.NO_SUCH_JOB not in str(error):
+                raise
+            return False
+        return True
+
     def _parsed(self, line: str, parse: Callable[[], T]) -> T:
         try:
             return parse()
@@ -206,24 +301,21 @@ class TextMover(Instrument):
 
     def _check_identity(self) -> str:
         try:
-            return f"text mover {wire.parse_identity(self.link.query('ID?'))}"
+            serial = agreed(lambda: wire.parse_identity(self.link.query("ID?")), f"{self.name}: ID?")
         except CodecError as error:
             raise WrongInstrumentError(
                 f"{self.name}: {self.link.url} is no text mover ({error}): is the address right in the lab file?"
             ) from error
+        if self._serial not in (None, serial):
+            raise WrongInstrumentError(
+                f"{self.name}: {serial} answers at {self.link.url}, and {self._serial} did before: was it exchanged?"
+            )
+        self._serial = serial
+        return f"text mover {serial}"
 
     def _look(self) -> float:
         self._check_identity()
         return self.clock.now() + STEADY_S
-
-
-def _places(*positions: str) -> str:
-    """The places of positions, each once.
-
-    >>> _places("crucibles/1", "furnace-1/1")
-    'crucibles furnace-1'
-    """
-    return " ".join(dict.fromkeys(position.partition("/")[0] for position in positions))
 
 
 def _build(parts: Parts) -> TextMover:

@@ -1,11 +1,12 @@
 """Lines of text over a serial port, a pseudo-terminal or a TCP stream.
 
     request   text TERMINATOR
-    reply     text LF, with or without CR before it; empty lines mean nothing
+    reply     text LF, with or without CR before it; or text CR where requests end so; empty lines mean nothing
 
 Every read has a deadline by the wall clock. Before a request whatever came unasked is read off and noted in
-the transcript. After an error the port is closed, and opened again by its path or address at the next use.
-One thread at a time uses a link: the one of its bus.
+the transcript; after one that was not answered the wire is read off until it is quiet. A wire that breaks, or over
+which nobody answers, is closed, and opened again by its path or address at the next use. Several instruments may
+share one wire, where each knows what is meant for it. One thread at a time uses a link: the one of its bus.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import serial
-
-from drivers.errors import LinkError
+from drivers.address import FolderAddress, ModbusAddress, parse_address
+from drivers.errors import BadAddressError, LinkError
 from drivers.gate import Granted
 from drivers.links.grant import check_grant
+from drivers.links.settings import LineSettings
+from drivers.links.stream import StreamPort
+from drivers.recognition import Recognition
 from drivers.transcript import Transcript
 
-POLL_S = 0.02
-"""Wall seconds that a single read of the port may take; a deadline is overrun by that much at most."""
 ACT_S = 10.0
 """Wall seconds for the reply to a command: it is sent once, and giving up early leaves its outcome unknown."""
 LATE_S = 0.002
 """Wall seconds given to bytes that have been sent to come through the operating system."""
 LONGEST = 1_000_000
 """Bytes without a line end after which this is no line protocol."""
+PADDING = "\r\n\0\b"
+"""What instruments put around a line beside its end."""
 
 Accepts = Callable[[str], bool]
 
@@ -47,27 +50,34 @@ class LineLink:
         tries: int = 3,
         baudrate: int = 9600,
         software_flow: bool = False,
+        port: StreamPort | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
-        """Make the link; nothing is opened before its first use.
+        """Join a port; nothing is opened before its first use.
 
         Args:
             device: Who errors are about.
             url: A path, or ``socket://HOST:PORT``.
             transcript: Where the bytes are noted.
-            terminator: What ends a line that is sent.
+            terminator: What ends a line that is sent; its last byte ends a line that comes.
             timeout_s: Wall seconds until the answer to a question is given up.
             act_timeout_s: Wall seconds until the reply to a command is given up.
             tries: How often a question is asked before nobody is there; commands are sent once.
-            baudrate: Bits per second, for serial ports.
-            software_flow: XON/XOFF, for serial ports.
+            baudrate: Bits per second, for a serial port of its own.
+            software_flow: XON/XOFF, for a serial port of its own.
+            port: The wire, shared with other devices; one of its own where it is missing.
+            recognition: Knows who is at the other end.
         """
+        where = parse_address(url)
+        if isinstance(where, ModbusAddress | FolderAddress):
+            raise BadAddressError(f"{device}: {url!r} is no serial port and no socket:// address")
         self.device, self.url, self.timeout_s, self.tries = device, url, timeout_s, tries
         self.act_timeout_s = act_timeout_s
-        self._terminator = terminator
-        self._baudrate, self._software_flow = baudrate, software_flow
-        self._transcript = transcript
-        self._port: serial.Serial | None = None
-        self._pending = bytearray()
+        self._terminator, self._line_end = terminator, terminator[-1:]
+        settings = LineSettings(baudrate=baudrate, software_flow=software_flow)
+        self._port = port or StreamPort(where, transcript, settings=settings)
+        self._port.users.add(device)
+        self._recognition = recognition
 
     def query(self, line: str, *, accepts: Accepts | None = None, timeout_s: float | None = None) -> str:
         """Ask something that changes nothing; asked again when no answer comes.
@@ -82,15 +92,17 @@ class LineLink:
         """
         cause: LinkError | None = None
         for _ in range(self.tries):
+            self._prepare()
             try:
-                self._send(line)
-                reply = self.read_line(timeout_s, accepts=accepts)
+                self._port.send(self.device, self._encode(line))
+                reply = self._read_line(timeout_s, accepts)
             except LinkError as error:
                 cause = error
                 continue
             if reply is not None:
                 return reply
-            self.close()
+            self._port.settle(self.device)
+        self._port.gave_up(self.device, self._recognition)
         raise cause or self.silence(self.tries, timeout_s)
 
     def act(self, line: str, grant: Granted, *, accepts: Accepts | None = None, timeout_s: float | None = None) -> str:
@@ -102,9 +114,9 @@ class LineLink:
         """
         wait_s = self.act_timeout_s if timeout_s is None else timeout_s
         self.send(line, grant)
-        reply = self.read_line(wait_s, accepts=accepts)
+        reply = self._read_line(wait_s, accepts)
         if reply is None:
-            self.close()
+            self._port.settle(self.device)
             raise self.silence(1, wait_s)
         return reply
 
@@ -116,7 +128,8 @@ class LineLink:
             GrantError: When the leave is for another device.
         """
         check_grant(self.device, grant)
-        self._send(line)
+        self._prepare()
+        self._port.send(self.device, self._encode(line))
 
     def read_line(self, timeout_s: float | None = None, *, accepts: Accepts | None = None) -> str | None:
         """Give the next line that comes within `timeout_s` wall seconds, or None.
@@ -124,11 +137,8 @@ class LineLink:
         Raises:
             LinkError: When the port cannot be opened or read.
         """
-        deadline_s = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
-        while True:
-            line = self._next_line(deadline_s)
-            if line is None or accepts is None or accepts(line):
-                return line
+        self._ready()
+        return self._read_line(timeout_s, accepts)
 
     def read_line_if_any(self, *, accepts: Accepts | None = None) -> str | None:
         """Give a line that has come already, or None.
@@ -136,9 +146,10 @@ class LineLink:
         Raises:
             LinkError: When the port cannot be opened or read.
         """
-        if not self._pending and not self._wait_for_bytes(LATE_S):
+        self._ready()
+        if not self._port.pending and not self._port.receive(self.device, LATE_S):
             return None
-        return self.read_line(accepts=accepts)
+        return self._read_line(None, accepts)
 
     def silence(self, tries: int, timeout_s: float | None = None) -> LinkError:
         """Make the error for a question that nobody answered."""
@@ -151,95 +162,48 @@ class LineLink:
 
     def close(self) -> None:
         """Let go of the port; the next use opens it again."""
-        if self._pending:
-            self._transcript.frame(self.device, "rx", bytes(self._pending))
-            self._pending.clear()
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        self._port.close()
 
     # -- the port
 
-    def _open(self) -> serial.Serial:
-        if self._port is None:
-            try:
-                self._port = serial.serial_for_url(
-                    self.url,
-                    timeout=POLL_S,
-                    exclusive=True,
-                    baudrate=self._baudrate,
-                    xonxoff=self._software_flow,
-                )
-            except OSError as error:
-                raise self._broken("cannot be opened", error) from error
-        return self._port
+    def _prepare(self) -> None:
+        self._port.prepare(self.device, self.url, self._recognition)
 
-    def _broken(self, what: str, error: OSError) -> LinkError:
-        self.close()
-        return LinkError(
-            f"{self.device}: {self.url} {what} ({error}): is the instrument on, the cable in, "
-            "the address right in the lab file, and no other program using it?"
-        )
+    def _ready(self) -> None:
+        opening = self._port.ready(self.device, self.url)
+        if self._recognition is not None:
+            self._recognition.before_exchange(opening)
 
-    def _send(self, line: str) -> None:
-        data = line.encode("latin-1") + self._terminator
-        port = self._open()
-        self._drain(port)
-        try:
-            port.write(data)
-        except OSError as error:
-            raise self._broken("broke while writing", error) from error
-        self._transcript.frame(self.device, "tx", data)
+    def _encode(self, line: str) -> bytes:
+        return line.encode("latin-1") + self._terminator
 
-    def _drain(self, port: serial.Serial) -> None:
-        try:
-            while waiting := port.in_waiting:
-                self._pending += port.read(waiting)
-        except OSError as error:
-            raise self._broken("broke", error) from error
-        if self._pending:
-            self._transcript.frame(self.device, "rx", bytes(self._pending))
-            self._pending.clear()
-
-    def _next_line(self, deadline_s: float) -> str | None:
+    def _read_line(self, timeout_s: float | None, accepts: Accepts | None) -> str | None:
+        deadline_s = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
+        is_over = False
         while True:
-            line = self._take_line()
-            if line is not None:
-                return line
-            if time.monotonic() >= deadline_s:
+            while (line := self._take_line()) is not None:
+                if accepts is None or accepts(line):
+                    return line
+            if is_over:
                 return None
-            self._read_some()
+            left_s = deadline_s - time.monotonic()
+            # What has come by the deadline counts, whoever was slow to look; nothing later does.
+            is_over = left_s <= 0
+            self._port.receive(self.device, max(0.0, left_s))
+            self._check_length()
 
     def _take_line(self) -> str | None:
-        while (end := self._pending.find(b"\n")) >= 0:
-            raw = bytes(self._pending[: end + 1])
-            del self._pending[: end + 1]
-            self._transcript.frame(self.device, "rx", raw)
-            line = raw.decode("latin-1").strip("\r\n\0")
+        pending = self._port.pending
+        while (end := pending.find(self._line_end)) >= 0:
+            line = self._port.take(self.device, end + 1).decode("latin-1").strip(PADDING)
             if line:
+                self._port.answered()
                 return line
         return None
 
-    def _read_some(self) -> None:
-        port = self._open()
-        try:
-            self._pending += port.read(max(1, port.in_waiting))
-        except OSError as error:
-            raise self._broken("broke while reading", error) from error
-        if len(self._pending) > LONGEST:
+    def _check_length(self) -> None:
+        if len(self._port.pending) > LONGEST:
             self.close()
             raise LinkError(
                 f"{self.device}: {LONGEST} bytes without a line end came from {self.url}: wrong instrument?"
             )
-
-    def _wait_for_bytes(self, wait_s: float) -> bool:
-        deadline_s = time.monotonic() + wait_s
-        port = self._open()
-        try:
-            while not port.in_waiting:
-                if time.monotonic() >= deadline_s:
-                    return False
-                time.sleep(wait_s / 8)
-        except OSError as error:
-            raise self._broken("broke", error) from error
-        return True

@@ -1,29 +1,23 @@
-"""Modbus RTU and TCP, on pymodbus' synchronous client.
+"""One Modbus unit: its registers, inputs and coils, over a port that it may share with others.
 
-    RTU   unit 1 | function 1 | data n | CRC 2
-    TCP   transaction 2 | 0 2 | length 2 | unit 1 | function 1 | data n
-
-RTU has no transaction number: a late reply would answer the next question. So pymodbus retries nothing
-here; questions are repeated by the link, with what instruments.md 0 and 7.1 ask for in between: an RTU line
-is drained until it was quiet for as long as a reply may be late, a TCP stream is closed and opened again.
-Commands are sent once. Addresses are those on the wire, counted from 0.
+Questions are repeated, commands are sent once. Addresses are those on the wire, counted from 0.
 """
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from pymodbus.client import ModbusSerialClient, ModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException
+from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from drivers.address import ModbusAddress, SocketAddress
-from drivers.errors import LinkError, RefusedError
+from drivers.errors import CodecError, DriverError, LinkError, RefusedError
 from drivers.gate import Granted
 from drivers.links.grant import check_grant
-from drivers.transcript import Transcript
+from drivers.links.modbus_port import ModbusPort, Send
+from drivers.recognition import Recognition
 
 EXCEPTIONS = {
     1: "illegal function",
@@ -37,117 +31,32 @@ EXCEPTIONS = {
     10: "gateway path unavailable",
     11: "gateway target does not respond",
 }
-WORTH_REPEATING = frozenset({5, 6, 10, 11})
+BUSY = frozenset({5, 6})
+UNREACHED = frozenset({10, 11})
+"""What a gateway answers for a unit that is silent."""
 BUSY_S = 0.05
 """Wall seconds before a busy instrument is asked again."""
 
-Send = Callable[[], ModbusPDU]
+T = TypeVar("T")
 
 
-class _SerialClient(ModbusSerialClient):
-    """Wakes with the first byte instead of looking at fixed intervals: 0.3 ms for a reply instead of 11."""
+class ModbusRefusedError(RefusedError):
+    """A unit answered with a Modbus exception."""
 
-    def recv(self, size: int | None) -> bytes:
-        """Give the bytes that are there, waiting for the first of them until the timeout."""
-        if self.socket is None:
-            return b""
-        ready, _, _ = select.select([self.socket.fileno()], [], [], self.comm_params.timeout_connect)
-        return super().recv(size or self.socket.in_waiting) if ready else b""
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+        """1 to 11; 4 and 8 are faults of the unit itself."""
 
 
-class ModbusPort:
-    """A serial line or TCP stream with one or several units."""
+@dataclass(frozen=True)
+class Canary:
+    """Holding registers that are known: read last, they show whether replies belonged to their questions."""
 
-    def __init__(
-        self,
-        address: ModbusAddress,
-        transcript: Transcript,
-        *,
-        timeout_s: float = 1.0,
-        tries: int = 3,
-        quiet_s: float = 0.5,
-        baudrate: int = 9600,
-    ) -> None:
-        """Make the port; nothing is opened before its first use.
-
-        Args:
-            address: The wire; its unit is not used.
-            transcript: Where the bytes are noted.
-            timeout_s: Wall seconds until a reply is given up.
-            tries: How often a question is asked.
-            quiet_s: Wall seconds that an RTU line must be silent after a failure: how late a reply may be.
-            baudrate: Bits per second, for serial ports.
-        """
-        self.timeout_s, self.tries, self.quiet_s = timeout_s, tries, quiet_s
-        self._transcript = transcript
-        self._link = ""
-        self._received = bytearray()
-        self.client: ModbusTcpClient | _SerialClient
-        wire = address.wire
-        if isinstance(wire, SocketAddress):
-            self.client = ModbusTcpClient(
-                wire.host, port=wire.tcp_port, timeout=timeout_s, retries=0, trace_packet=self._trace
-            )
-        else:
-            self.client = _SerialClient(
-                wire.path, baudrate=baudrate, timeout=timeout_s, retries=0, trace_packet=self._trace
-            )
-
-    def once(self, link: str, send: Send) -> ModbusPDU:
-        """Make one transaction on behalf of `link`.
-
-        Raises:
-            ModbusException: When there was no sound reply; the line is drained or closed then.
-        """
-        self._link = link
-        try:
-            return send()
-        except ModbusException:
-            self._recover()
-            raise
-        except OSError as error:
-            # pymodbus lets a connection that the other end reset through as it is.
-            self._recover()
-            raise ConnectionException(str(error)) from error
-        finally:
-            self._note_received()
-
-    def close(self) -> None:
-        """Let go of the wire; the next transaction opens it again."""
-        self.client.close()  # type: ignore[no-untyped-call]
-
-    def _recover(self) -> None:
-        if isinstance(self.client, _SerialClient) and self.client.socket is not None:
-            self._drain(self.client)
-        else:
-            self.client.close()  # type: ignore[no-untyped-call]
-
-    def _drain(self, client: _SerialClient) -> None:
-        quiet_from_s = time.monotonic()
-        give_up_s = quiet_from_s + 4 * self.quiet_s
-        while client.socket is not None and time.monotonic() < min(give_up_s, quiet_from_s + self.quiet_s):
-            try:
-                stray = client.socket.read(client.socket.in_waiting) if client.socket.in_waiting else b""
-            except OSError:
-                client.close()  # type: ignore[no-untyped-call]
-                return
-            if stray:
-                self._received += stray
-                quiet_from_s = time.monotonic()
-            time.sleep(0.002)
-
-    def _trace(self, sending: bool, data: bytes) -> bytes:
-        if sending:
-            self._transcript.frame(self._link, "tx", data)
-        else:
-            # pymodbus shows all that came for this transaction so far, each time more comes.
-            self._received = bytearray(data)
-        return data
-
-    def _note_received(self) -> None:
-        if self._received:
-            self._transcript.frame(self._link, "rx", bytes(self._received))
-            self._received = bytearray()
+    address: int
+    """On the wire."""
+    values: tuple[int, ...]
+    """As many as no other block of the same series has, where that can be had."""
 
 
 class ModbusLink:
@@ -161,6 +70,7 @@ class ModbusLink:
         port: ModbusPort,
         *,
         never_write: frozenset[int] = frozenset(),
+        recognition: Recognition | None = None,
     ) -> None:
         """Join a unit.
 
@@ -170,11 +80,16 @@ class ModbusLink:
             unit: 1 to 247.
             port: The wire, shared with other units.
             never_write: Registers that no command may touch.
+            recognition: Knows who is at the other end.
         """
         self.device, self.address = device, address
         self._unit = unit
         self._port = port
+        self._port.users.add(device)
         self._never_write = never_write
+        self._recognition = recognition
+
+    # -- questions
 
     def read_registers(self, address: int, count: int) -> tuple[int, ...]:
         """Read holding registers (function 3).
@@ -184,26 +99,73 @@ class ModbusLink:
             RefusedError: When the unit answers with an exception.
         """
         client, unit = self._port.client, self._unit
-        reply = self._ask(lambda: client.read_holding_registers(address, count=count, device_id=unit))
-        return self._registers(reply, address, count)
+        return self._ask(
+            3,
+            lambda: client.read_holding_registers(address, count=count, device_id=unit),
+            lambda reply: self._registers(reply, address, count),
+        )
 
     def read_inputs(self, address: int, count: int) -> tuple[int, ...]:
         """Read input registers (function 4); raises as `read_registers`."""
         client, unit = self._port.client, self._unit
-        reply = self._ask(lambda: client.read_input_registers(address, count=count, device_id=unit))
-        return self._registers(reply, address, count)
+        return self._ask(
+            4,
+            lambda: client.read_input_registers(address, count=count, device_id=unit),
+            lambda reply: self._registers(reply, address, count),
+        )
 
     def read_discrete(self, address: int, count: int) -> tuple[bool, ...]:
         """Read discrete inputs (function 2); raises as `read_registers`."""
         client, unit = self._port.client, self._unit
-        reply = self._ask(lambda: client.read_discrete_inputs(address, count=count, device_id=unit))
-        return self._bits(reply, address, count)
+        return self._ask(
+            2,
+            lambda: client.read_discrete_inputs(address, count=count, device_id=unit),
+            lambda reply: self._bits(reply, address, count),
+        )
 
     def read_coils(self, address: int, count: int) -> tuple[bool, ...]:
         """Read coils (function 1); raises as `read_registers`."""
         client, unit = self._port.client, self._unit
-        reply = self._ask(lambda: client.read_coils(address, count=count, device_id=unit))
-        return self._bits(reply, address, count)
+        return self._ask(
+            1,
+            lambda: client.read_coils(address, count=count, device_id=unit),
+            lambda reply: self._bits(reply, address, count),
+        )
+
+    def read_blocks(self, blocks: Sequence[tuple[int, int]], canary: Canary | None = None) -> list[tuple[int, ...]]:
+        """Read several blocks of holding registers, (address, count) each, that belong together.
+
+        A Modbus RTU reply does not say which address it is from, so a reply that comes twice or late is one for the
+        next question. `canary`, read last, brings that to light; then everything is read again.
+
+        Raises:
+            LinkError: When nobody answers soundly.
+            RefusedError: When the unit answers with an exception.
+        """
+
+        def read() -> list[tuple[int, ...]]:
+            return [self.read_registers(address, count) for address, count in blocks]
+
+        return read() if canary is None else self.guarded(read, canary)
+
+    def guarded(self, read: Callable[[], T], canary: Canary) -> T:
+        """Give what several questions in `read` give, where `canary`, read last, shows that none was mixed up.
+
+        Raises:
+            LinkError: When that does not succeed in a few tries.
+        """
+
+        def look() -> None:
+            found = self.read_registers(canary.address, len(canary.values))
+            if found != canary.values:
+                raise CodecError(
+                    f"address {canary.address} holds {', '.join(map(str, found))} instead of "
+                    f"{', '.join(map(str, canary.values))}"
+                )
+
+        return self._port.guarded(self.device, self._port.tries, read, look)
+
+    # -- commands
 
     def write_register(self, address: int, value: int, grant: Granted) -> None:
         """Write one holding register (function 6), once.
@@ -213,51 +175,91 @@ class ModbusLink:
             RefusedError: When the unit answers with an exception, or nobody may write there.
             GrantError: When the leave is for another device.
         """
-        self._check_writable(address, 1)
+        self._check_writable(address, (value,))
         client, unit = self._port.client, self._unit
-        self._tell(lambda: client.write_register(address, value, device_id=unit), grant)
+        self._tell(
+            6,
+            lambda: client.write_register(address, value, device_id=unit),
+            grant,
+            lambda reply: (reply.address, list(reply.registers)) == (address, [value]),
+        )
 
     def write_registers(self, address: int, values: Sequence[int], grant: Granted) -> None:
         """Write a block of holding registers (function 16), once; raises as `write_register`."""
-        self._check_writable(address, len(values))
+        self._check_writable(address, values)
         client, unit = self._port.client, self._unit
-        self._tell(lambda: client.write_registers(address, list(values), device_id=unit), grant)
+        self._tell(
+            16,
+            lambda: client.write_registers(address, list(values), device_id=unit),
+            grant,
+            lambda reply: (reply.address, reply.count) == (address, len(values)),
+        )
 
     def write_coil(self, address: int, on: bool, grant: Granted) -> None:
         """Write one coil (function 5), once; raises as `write_register`."""
         client, unit = self._port.client, self._unit
-        self._tell(lambda: client.write_coil(address, on, device_id=unit), grant)
+        self._tell(
+            5,
+            lambda: client.write_coil(address, on, device_id=unit),
+            grant,
+            lambda reply: (reply.address, reply.bits[:1]) == (address, [on]),
+        )
 
     # -- transactions
 
-    def _ask(self, send: Send) -> ModbusPDU:
-        refusal: RefusedError | None = None
-        cause: ModbusException | None = None
+    def _once(self, send: Send) -> ModbusPDU:
+        return self._port.once(self.device, send, address=self.address, recognition=self._recognition)
+
+    def _ask(self, function: int, send: Send, parse: Callable[[ModbusPDU], T]) -> T:
+        cause: Exception | None = None
         for _ in range(self._port.tries):
             try:
-                reply = self._port.once(self.device, send)
-            except ModbusException as error:
+                reply = self._once(send)
+                if not reply.isError():
+                    return self._believed(function, reply, parse)
+            except (ModbusException, CodecError) as error:
                 cause = error
                 continue
-            if not reply.isError():
-                return reply
-            refusal = self._refused(reply)
-            if reply.exception_code not in WORTH_REPEATING:
-                break
+            cause = self._refused(reply)
+            if reply.exception_code not in BUSY | UNREACHED:
+                raise cause
             time.sleep(BUSY_S)
-        if refusal is not None:
-            raise refusal
-        self._port.close()
-        raise self._silence(self._port.tries) from cause
+        if isinstance(cause, RefusedError):
+            raise cause
+        self._port.gave_up(self.device, self._recognition)
+        raise self._unanswered(self._port.tries, cause) from cause
 
-    def _tell(self, send: Send, grant: Granted) -> None:
+    def _tell(self, function: int, send: Send, grant: Granted, echoes: Callable[[ModbusPDU], bool]) -> None:
         check_grant(self.device, grant)
         try:
-            reply = self._port.once(self.device, send)
+            reply = self._once(send)
         except ModbusException as error:
-            raise self._silence(1) from error
+            raise self._unanswered(1, error) from error
         if reply.isError():
             raise self._refused(reply)
+        if reply.function_code != function or not echoes(reply):
+            self._port.doubt(self.device)
+            raise LinkError(
+                f"{self.device}: {self.address} answered another command than the one that was sent, and whether that "
+                "was carried out is unknown: is another program on the line?"
+            )
+
+    def _believed(self, function: int, reply: ModbusPDU, parse: Callable[[ModbusPDU], T]) -> T:
+        # pymodbus takes any sound frame of the unit for the reply: the echo of a write for registers that were read.
+        if reply.function_code != function:
+            self._port.doubt(self.device)
+            raise CodecError(
+                f"{self.device}: {self.address} answered function {reply.function_code}, and {function} was asked: "
+                "is another program on the line?"
+            )
+        values = parse(reply)
+        if self._port.surplus:
+            self._port.doubt(self.device)
+            raise CodecError(
+                f"{self.device}: {self._port.surplus} bytes too many came with a reply from {self.address}: "
+                "does the line repeat replies, or is another program on it?"
+            )
+        return values
 
     def _registers(self, reply: ModbusPDU, address: int, count: int) -> tuple[int, ...]:
         if len(reply.registers) != count:
@@ -272,12 +274,15 @@ class ModbusLink:
 
     # -- errors
 
-    def _wrong_length(self, address: int, got: int, count: int) -> LinkError:
-        self._port.close()
-        return LinkError(
+    def _wrong_length(self, address: int, got: int, count: int) -> CodecError:
+        self._port.doubt(self.device)
+        return CodecError(
             f"{self.device}: {self.address} answered {got} values from address {address}, not {count}: "
             "this was the reply to another question; is another program on the line?"
         )
+
+    def _unanswered(self, tries: int, cause: Exception | None) -> LinkError:
+        return LinkError(str(cause)) if isinstance(cause, DriverError) else self._silence(tries)
 
     def _silence(self, tries: int) -> LinkError:
         count = "1 try" if tries == 1 else f"{tries} tries"
@@ -286,14 +291,24 @@ class ModbusLink:
             "is the instrument on and the address right in the lab file?"
         )
 
-    def _refused(self, reply: ModbusPDU) -> RefusedError:
+    def _refused(self, reply: ModbusPDU) -> LinkError | ModbusRefusedError:
         code = reply.exception_code
-        return RefusedError(
+        name = EXCEPTIONS.get(code, "not in the standard")
+        if code in UNREACHED:
+            return LinkError(
+                f"{self.device}: the gateway at {self.address} does not reach unit {self._unit} "
+                f"(Modbus exception {code}, {name}): is the instrument on, and its unit right in the lab file?"
+            )
+        return ModbusRefusedError(
             f"{self.device}: {self.address} refused function {reply.function_code & 0x7F} "
-            f"with Modbus exception {code} ({EXCEPTIONS.get(code, 'not in the standard')})"
+            f"with Modbus exception {code} ({name})",
+            code,
         )
 
-    def _check_writable(self, address: int, count: int) -> None:
-        blocked = sorted(self._never_write.intersection(range(address, address + count)))
+    def _check_writable(self, address: int, values: Sequence[int]) -> None:
+        blocked = sorted(self._never_write.intersection(range(address, address + len(values))))
         if blocked:
             raise RefusedError(f"{self.device}: register {blocked[0]} must never be written")
+        unfit = [value for value in values if not 0 <= value <= 0xFFFF]
+        if unfit:
+            raise CodecError(f"{self.device}: {unfit[0]} was to be written, and a register holds 0 to 65535")

@@ -1,7 +1,7 @@
 """One TCP connection for each question: connect, send, read to the end mark, close.
 
 Messages that nobody asked for may come before the reply (instruments.md 5.1), so a reply is what `accepts`
-says it is.
+says it is. Who answers is asked anew after every failure, as over other wires after each opening.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ import socket
 import time
 from collections.abc import Callable
 
+from drivers.address import SocketAddress
 from drivers.errors import LinkError
 from drivers.gate import Granted
 from drivers.links.grant import check_grant
+from drivers.links.opening import connect, not_open
+from drivers.links.settings import LineSettings
+from drivers.recognition import Recognition
 from drivers.transcript import Transcript
+
+LONGEST = 1_000_000
+"""Bytes without an end mark after which this is no such protocol."""
 
 
 class QueryLink:
@@ -29,6 +36,7 @@ class QueryLink:
         end: bytes = b"@END",
         timeout_s: float = 5.0,
         tries: int = 3,
+        recognition: Recognition | None = None,
     ) -> None:
         """Make the link; a connection lives as long as one question.
 
@@ -40,12 +48,15 @@ class QueryLink:
             end: What ends a message, both ways.
             timeout_s: Wall seconds until a reply is given up.
             tries: How often a question is asked; commands are sent once.
+            recognition: Knows who is at the other end.
         """
         self.device, self.timeout_s, self.tries = device, timeout_s, tries
-        self.address = f"socket://{host}:{tcp_port}"
-        self._peer = (host, tcp_port)
+        self._where = SocketAddress(host, tcp_port)
+        self.address = self._where.url
         self._end = end
         self._transcript = transcript
+        self._recognition = recognition
+        self._silences = 0
 
     def query(self, message: str, *, accepts: Callable[[str], bool] | None = None) -> str:
         """Ask something that changes nothing; asked again when no answer comes.
@@ -53,12 +64,15 @@ class QueryLink:
         Raises:
             LinkError: When no try was answered.
         """
+        self._recognize()
         cause: OSError | None = None
         for _ in range(self.tries):
-            try:
-                return self._exchange(message, accepts)
-            except OSError as error:
-                cause = error
+            with self._connect() as stream:
+                try:
+                    return self._exchange(stream, message, accepts)
+                except OSError as error:
+                    cause = error
+        self._silences += 1
         raise self._silence(self.tries, cause) from cause
 
     def act(
@@ -71,33 +85,49 @@ class QueryLink:
         """Command something, once, and give the reply.
 
         Raises:
-            LinkError: When no reply came; whether the command was carried out is unknown then.
+            LinkError: When no reply came; whether the command was carried out is unknown then, unless no
+                connection could be made.
             GrantError: When the leave is for another device.
         """
         check_grant(self.device, grant)
-        try:
-            return self._exchange(message, accepts)
-        except OSError as error:
-            raise self._silence(1, error) from error
+        self._recognize()
+        with self._connect() as stream:
+            try:
+                return self._exchange(stream, message, accepts)
+            except OSError as error:
+                self._silences += 1
+                raise self._silence(1, error) from error
 
-    def _exchange(self, message: str, accepts: Callable[[str], bool] | None) -> str:
+    def _recognize(self) -> None:
+        if self._recognition is not None:
+            self._recognition.before_exchange(self._silences)
+
+    def _connect(self) -> socket.socket:
+        try:
+            return connect(self._where, timeout_s=self.timeout_s)
+        except OSError as error:
+            self._silences += 1
+            raise not_open(self.device, self.address, self._where, LineSettings(), error) from error
+
+    def _exchange(self, stream: socket.socket, message: str, accepts: Callable[[str], bool] | None) -> str:
         data = message.encode("ascii")
         deadline_s = time.monotonic() + self.timeout_s
-        with socket.create_connection(self._peer, timeout=self.timeout_s) as stream:
-            stream.sendall(data)
-            self._transcript.frame(self.device, "tx", data)
-            pending = b""
-            while True:
-                raw, pending = self._read_message(stream, pending, deadline_s)
-                text = raw.decode("latin-1").strip()
-                if accepts is None or accepts(text):
-                    return text
+        stream.sendall(data)
+        self._transcript.frame(self.device, "tx", data)
+        pending = b""
+        while True:
+            raw, pending = self._read_message(stream, pending, deadline_s)
+            text = raw.decode("latin-1").strip()
+            if accepts is None or accepts(text):
+                return text
 
     def _read_message(self, stream: socket.socket, pending: bytes, deadline_s: float) -> tuple[bytes, bytes]:
         while self._end not in pending:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError(f"no complete reply in {self.timeout_s:g} s")
+            if len(pending) > LONGEST:
+                raise ConnectionError(f"{LONGEST} bytes without an end mark came: wrong instrument?")
             stream.settimeout(left_s)
             chunk = stream.recv(65536)
             if not chunk:

@@ -7,7 +7,6 @@ not, and is asked one by one by whoever finds that out.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +17,7 @@ from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
+from drivers.errors import CodecError, LinkError
 from drivers.links.modbus import ModbusLink
 
 Table = Literal["coils", "discrete", "registers", "inputs"]
@@ -52,16 +52,20 @@ class TogetherLink(ModbusLink):
             OSError: When the other end resets the connection.
         """
         client = self._port.client
-        if not isinstance(client, ModbusTcpClient) or not client.connect():  # type: ignore[no-untyped-call]
+        if not isinstance(client, ModbusTcpClient):
             raise self._silence(1)
+        self._port.prepare(self.device, self.address, self._recognition)
+        self._port.begin(self.device)
         asked = {self._next_transaction(client): question for question in questions}
         try:
             client.send(b"".join(self._frame(client, number, question) for number, question in asked.items()))
             replies = self._collect(client, asked.keys())
+            return [self._block(replies[number], question) for number, question in asked.items()]
         except ModbusException as error:
             self._port.close()
             raise self._silence(1) from error
-        return [self._block(replies[number], question) for number, question in asked.items()]
+        except CodecError as error:
+            raise LinkError(str(error)) from error
 
     def _next_transaction(self, client: ModbusTcpClient) -> int:
         return int(client.transaction.getNextTID())
@@ -76,10 +80,9 @@ class TogetherLink(ModbusLink):
         """Wait for all replies, in whatever order they come."""
         replies: dict[int, ModbusPDU] = {}
         pending = b""
-        deadline_s = time.monotonic() + self._port.timeout_s
         while not numbers <= replies.keys():
             chunk = client.recv(None)
-            if not chunk or time.monotonic() > deadline_s:
+            if not chunk:
                 raise ModbusException("not everything was answered in time")
             pending += chunk
             while True:

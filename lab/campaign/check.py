@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from drivers.codecs.eurotherm import SEGMENT_COUNT
+from drivers.codecs.eurotherm_3216p import SEGMENT_COUNT
 from lab.campaign.problem import problem_of
 from lab.campaign.weighing import Note, check_balance, check_batch, check_doses
 from lab.config.campaign_file import CampaignFile

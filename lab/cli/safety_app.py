@@ -151,13 +151,33 @@ def sim(
     ] = None,
     log: Annotated[Path | None, typer.Option(help="File for what the plant's outputs did.", show_default=False)] = None,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Any free TCP ports.")] = False,
+    faults: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Break the wires on purpose: faults for each request.")
+    ] = 0.0,
+    fault_seed: Annotated[int, typer.Option(help="Equal seeds and equal requests give equal faults.")] = 0,
+    fault_log: Annotated[
+        Path | None, typer.Option(help="File for the faults that were done.", show_default=False)
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="File for all that goes over the wires, to be replayed.", show_default=False)
+    ] = None,
+    paced: Annotated[bool, typer.Option("--paced", help="Serial lines as fast as their baud, not faster.")] = False,
     as_json: Json = False,
 ) -> None:
     """Serve only the simulated instruments of a lab on their wires, until Ctrl-C."""
     from lab.cli.sim import serve_instruments
+    from lab.trouble import Trouble
 
     serve_instruments(
-        lab, speed=speed, seed=seed, truth=truth, results=results, log=log, ephemeral=ephemeral, as_json=as_json
+        lab,
+        speed=speed,
+        seed=seed,
+        truth=truth,
+        results=results,
+        log=log,
+        ephemeral=ephemeral,
+        trouble=Trouble(faults, fault_seed, fault_log, record, paced),
+        as_json=as_json,
     )
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from lab.cli.errors import sentences
 
 if TYPE_CHECKING:
-    from lab.config.lab_file import LabConfig
+    from lab.trouble import Trouble
 
+MARGIN = 24
+"""Columns of a table beside what stands in its longest row."""
 SWITCH_S = 0.001
 """How long one thread may keep the others from running."""
 
@@ -28,6 +30,7 @@ def serve_instruments(
     results: Path | None = None,
     log: Path | None = None,
     ephemeral: bool = False,
+    trouble: Trouble | None = None,
     as_json: bool = False,
 ) -> None:
     """Serve every simulated address of a lab file until SIGTERM or Ctrl-C, and leave nothing behind.
@@ -40,6 +43,7 @@ def serve_instruments(
         results: Where diffractometers leave their files; without it a folder that ends with this process.
         log: Where the plant's own record goes; without it a file that ends with this process.
         ephemeral: Take any free TCP ports, whatever the addresses say.
+        trouble: What is done to the wires; None for nothing.
         as_json: Print one JSON object with all addresses instead of a table.
     """
     stop = threading.Event()
@@ -48,12 +52,13 @@ def serve_instruments(
     with sentences():
         from lab.config.lab_file import load_lab, packaged_lab
         from lab.simulator import Serving, serving
+        from lab.trouble import NO_TROUBLE
 
         config = load_lab(lab or packaged_lab())
-        how = Serving(speed, seed, truth, results, log, ephemeral)
+        how = Serving(speed, seed, truth, results, log, ephemeral, trouble or NO_TROUBLE)
         with serving(config, how) as facts:
             _be_prompt()
-            _tell(facts, config, as_json=as_json)
+            _tell(facts, as_json=as_json)
             stop.wait()
 
 
@@ -64,7 +69,7 @@ def _be_prompt() -> None:
     gc.freeze()
 
 
-def _tell(facts: dict[str, Any], config: LabConfig, *, as_json: bool) -> None:
+def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(facts, indent=1) + "\n")
         sys.stdout.flush()
@@ -72,10 +77,17 @@ def _tell(facts: dict[str, Any], config: LabConfig, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("device", "driver", box=None, header_style="bold")
+    table = Table("device", "model", box=None, header_style="bold")
     table.add_column("answers at", overflow="fold")
     for name, endpoint in facts["endpoints"].items():
-        table.add_row(name, config.devices[name].driver, endpoint)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"simulated instruments of lab {config.name}, {facts['speed']:g} times real time; Ctrl-C ends them")
+        table.add_row(name, facts["models"][name], endpoint)
+    # As wide as it takes, whatever the terminal: an address is to be copied.
+    width = max(len(name) + len(facts["models"][name]) + len(at) for name, at in facts["endpoints"].items())
+    console = Console(highlight=False, soft_wrap=True, width=width + MARGIN)
+    lab, speed = facts["lab_name"], facts["speed"]
+    console.print(f"simulated instruments of lab {lab}, {speed:g} times real time; Ctrl-C ends them")
     console.print(table)
+    if facts["faults"]:
+        console.print(f"wires are broken on purpose; what was done is in {facts['faults']}")
+    if facts["record"]:
+        console.print(f"all that goes over the wires is in {facts['record']}")

@@ -44,8 +44,14 @@ _REQUIRED: Mapping[Kind, tuple[str, ...]] = {
     Kind.SAFETY: ("watchdog",),
 }
 """What the laboratory must know of an instrument beside what its driver must be told."""
-_FILLED_IN = frozenset({"results"})
-"""Options that the laboratory fills in by itself."""
+_FILLED_IN: Mapping[Kind, Mapping[str, str]] = {
+    Kind.DIFFRACTOMETER: {
+        "results": "write it beside driver and address",
+        "programs": "write it beside driver and address",
+    },
+    Kind.SAFETY: {"poll": "safety modules are looked at with every scan"},
+}
+"""Options that the laboratory fills in by itself, and what to do instead of writing them."""
 STATIONS: Mapping[str, Kind] = {"heat": Kind.FURNACE, "dose": Kind.DOSER, "measure": Kind.DIFFRACTOMETER}
 """Station to the kind of instrument that works there."""
 
@@ -74,7 +80,8 @@ def _missing(device: DeviceFile) -> Iterator[InitErrorDetails]:
     spec = device.spec
     missing = [f"limits.{name}" for name in spec.limits if name not in device.limits]
     missing += [name for name in _REQUIRED.get(spec.kind, ()) if getattr(device, name) is None]
-    needed = [name for name, option in spec.options.items() if option.required and name not in _FILLED_IN]
+    filled_in = _FILLED_IN.get(spec.kind, {})
+    needed = [name for name, option in spec.options.items() if option.required and name not in filled_in]
     missing += [f"options.{name}" for name in needed if name not in device.options]
     if missing:
         seen = f"{missing[0]} is" if len(missing) == 1 else f"{', '.join(missing)} are"
@@ -84,6 +91,7 @@ def _missing(device: DeviceFile) -> Iterator[InitErrorDetails]:
 def _misread(device: DeviceFile, part: Literal["limits", "options"]) -> Iterator[InitErrorDetails]:
     spec = device.spec
     units = spec.limits if part == "limits" else {name: option.unit for name, option in spec.takes.items()}
+    filled_in = _FILLED_IN.get(spec.kind, {})
     for name, written in getattr(device, part).items():
         if name not in units:
             known = ", ".join(units) or "none"
@@ -92,6 +100,9 @@ def _misread(device: DeviceFile, part: Literal["limits", "options"]) -> Iterator
             what = part.removesuffix("s")
             yield _fault((part, name), f"driver {device.driver} has no {what} {name!r} (it has {known}){hint}")
             continue
+        if part == "options" and name in filled_in:
+            yield _fault((part, name), f"the laboratory sets it by itself, leave it out: {filled_in[name]}")
+            continue
         try:
             value = _number(written, units[name])
         except QuantityError as error:
@@ -99,6 +110,8 @@ def _misread(device: DeviceFile, part: Literal["limits", "options"]) -> Iterator
             continue
         if part == "limits" and not value > 0:
             yield _fault((part, name), f"{written} was read, and a limit must be greater than 0")
+        elif part == "options" and units[name] is not None and value < 0:
+            yield _fault((part, name), f"{written} was read, and it cannot be negative")
 
 
 def _fault(keys: tuple[str, ...], said: str) -> InitErrorDetails:
@@ -129,9 +142,10 @@ class DeviceFile(FileModel):
     wavelength: str | None = None
     programs: dict[str, ProgramFile] | None = None
     results: str | None = None
-    """Where a diffractometer leaves its files, ``dir:PATH``; a simulated one needs none."""
+    """Where a diffractometer leaves its files, ``dir:PATH``; a simulated one leaves them with the run."""
     watchdog: Annotated[Seconds, Field(gt=0)] | None = None
-    baud: Annotated[int, Field(gt=0)] = 9600
+    baud: Annotated[int, Field(gt=0)] | None = None
+    """Bits per second of a serial line; None for what its driver takes."""
     on_lease_loss: OnLeaseLossFile | Literal["safe"] = "safe"
     """What it does when the person who drives it is gone: goes to its safe state, at once or after a while."""
 
@@ -288,6 +302,11 @@ class LabConfig:
                     return name, number
         return None
 
+    def place_of(self, device: str) -> str:
+        """File and line where the address of a device stands, for errors about it."""
+        line = line_of(load_yaml(self.path), ("devices", device, "address"))
+        return str(self.path) if line is None else f"{self.path}:{line}"
+
     @property
     def interlocks_path(self) -> Path:
         """The interlock file."""
@@ -373,6 +392,7 @@ def _check_one_station(config: LabConfig, station: str, faults: _Faults) -> None
 def _check_devices(config: LabConfig, faults: _Faults) -> None:
     _check_watched(config, faults)
     _check_addresses(config, faults)
+    _check_results(config, faults)
     for name, device in config.devices.items():
         watcher = config.devices.get(device.watched_by or "")
         if device.watched_by and (watcher is None or watcher.kind is not Kind.SAFETY):
@@ -394,6 +414,18 @@ def _check_watched(config: LabConfig, faults: _Faults) -> None:
         device = config.devices.get(name)
         if device is not None and device.kind is Kind.FURNACE and device.watched_by is None:
             faults.add(("devices", name), "nobody watches it: name its safety module with watched_by")
+
+
+def _check_results(config: LabConfig, faults: _Faults) -> None:
+    for name, device in config.devices.items():
+        if device.kind is not Kind.DIFFRACTOMETER or device.place.simulated:
+            continue
+        if device.results is None or parse_address(device.results).simulated:
+            faults.add(
+                ("devices", name, "address" if device.results is None else "results"),
+                f"its files would be looked for at {device.results or 'no place'}: a real one leaves them in a folder "
+                "or share, write results: dir:PATH",
+            )
 
 
 def _check_addresses(config: LabConfig, faults: _Faults) -> None:

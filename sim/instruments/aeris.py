@@ -5,8 +5,12 @@
 @STATUS_REQUEST@LOCATION=0,3@END                        -> ...@STATE=occupied@END
 @SAMPLE@ADD@APPLICATION=p@SAMPLE_ID=s@AT=0,3@END        -> ...@STATUS=normal@END
 @SAMPLE@MEASURE@SAMPLE_ID=s@APPLICATION=p@END              or ...@STATUS=fatal@ERROR=words@END
-@SAMPLE@MOVE@SAMPLE_ID=s@AT=0,a@TO=0,b@END  @SAMPLE@REMOVE@SAMPLE_ID=s@END
+@SAMPLE@MOVE@SAMPLE_ID=s@AT=0,a@TO=0,b@END              @SAMPLE@MOVE@SAMPLE_ID@AT=0,a@TO=0,b@END
+@SAMPLE@REMOVE@SAMPLE_ID=s@END                          @SAMPLE@REMOVE@SAMPLE_ID@AT=0,a@END
                                                         (instruments.md 5.1; reply bytes are not published)
+
+ADD with MEASURE=yes measures at once. Unasked, @SAMPLE@MEASURED@SAMPLE_ID=s@END goes before the first reply after a
+sample was measured: whoever asks then hears it.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from sim.addresses import Carrier, Language, Spot
 from sim.model import Model
 from sim.parts.diffractometers import DIFFRACTOMETER_OPTIONS, put_up_diffractometer
 from sim.plant import Diffractometer, Plant, Programme
+from sim.plant.diffractometer import Scan
 from sim.site import Site
 from sim.spec import Instrument
 from sim.wire.receiver import Send
@@ -38,12 +43,35 @@ class Aeris:
         self._plant = plant
         self._diffractometer = diffractometer
         self._programmes = programmes
+        self.system = "remote"
+        """Who commands it, for checkers to change: ``remote`` or ``local``."""
+        self.refusal: str | None = None
+        """Why it refuses every sample, for checkers to set."""
+        self.hangs = False
+        """Whether its goniometer hangs: it stays busy and writes nothing."""
+        self._unasked: list[Telegram] = []
         self._slots: dict[str, int] = {}
         """Where each known sample is."""
 
+    def unsolicited(self) -> bytes:
+        """Give what it may say unasked."""
+        return str(Telegram(("SAMPLE", "MEASURED"), {"SAMPLE_ID": "S0"})).encode("ascii")
+
+    def power_cycle(self) -> None:
+        """Have its mains fail and come back: it knows no sample, and what it measured is lost."""
+        self._slots.clear()
+        self._diffractometer.scan = None
+
     def receiver(self, send: Send) -> TelegramReceiver:
         """Give what listens on one connection."""
-        return TelegramReceiver(send, self.query)
+
+        def query(telegram: Telegram) -> Telegram:
+            for message in self._unasked:
+                send(str(message).encode("ascii"))
+            self._unasked.clear()
+            return self.query(telegram)
+
+        return TelegramReceiver(send, query)
 
     def query(self, telegram: Telegram) -> Telegram:
         """Answer one telegram."""
@@ -57,14 +85,16 @@ class Aeris:
         values = telegram.values
         match telegram.words:
             case ("STATUS_REQUEST", "SYSTEM"):
-                return Telegram(("STATUS_REPORT",), {"SYSTEM": "remote"})
+                return Telegram(("STATUS_REPORT",), {"SYSTEM": self.system})
             case ("STATUS_REQUEST",) if values.get("UNIT") == "xrd":
                 ready = "no" if self._diffractometer.scan else "yes"
                 return Telegram(("STATUS_REPORT",), {"UNIT": "xrd", "READY": ready})
             case ("STATUS_REQUEST",) if "LOCATION" in values:
                 state = "occupied" if self._slot(values["LOCATION"]) in self._diffractometer.holds else "free"
                 return Telegram(("STATUS_REPORT",), {"LOCATION": values["LOCATION"], "STATE": state})
-            case ("SAMPLE", ("ADD" | "MEASURE" | "MOVE" | "REMOVE") as verb):
+            case ("SAMPLE", ("ADD" | "MEASURE" | "MOVE" | "REMOVE") as verb, *rest) if rest in ([], ["SAMPLE_ID"]):
+                if self.system != "remote" or self.refusal is not None:
+                    raise Refused(self.refusal or "not under remote control")
                 {"ADD": self._add, "MEASURE": self._measure, "MOVE": self._move, "REMOVE": self._remove}[verb](values)
                 return Telegram(("SAMPLE", verb), {**values, "STATUS": "normal"})
         raise Refused("unknown telegram")
@@ -81,6 +111,8 @@ class Aeris:
         # what was known to lie here has been taken off by hand
         self._slots = {known: place for known, place in self._slots.items() if place != slot}
         self._slots[sample_id] = slot
+        if values.get("MEASURE") == "yes":
+            self._measure(values)
 
     def _measure(self, values: Mapping[str, str]) -> None:
         sample_id, slot = self._known(values)
@@ -91,11 +123,16 @@ class Aeris:
             raise Refused(f"no sample at 0,{slot}")
         scan = self._diffractometer.start(sample_id, slot, programme, self._plant.now())
         self._plant.note(f"{self.name} measures {sample_id} in slot {slot}")
-        self._plant.at(scan.end_s, f"{self.name} scan", self._finish)
+        self._plant.at(scan.end_s, f"{self.name} scan", lambda: self._finish(scan))
 
-    def _finish(self) -> None:
-        path = self._diffractometer.finish(self._plant.now())
-        self._plant.note(f"{self.name} wrote {path.name}")
+    def _finish(self, scan: Scan) -> None:
+        if self.hangs or self._diffractometer.scan is not scan:
+            return
+        measured = self._diffractometer.measured(self._plant.now())
+        sample_id, mislabel = measured.scan.sample_id, self._diffractometer.results.mislabel
+        path = self._diffractometer.leave(f"{sample_id}.xrdml", measured.text(mislabel or sample_id, "xrdml"))
+        self._plant.note(f"{self.name} wrote {'nothing' if path is None else path.name}")
+        self._unasked.append(Telegram(("SAMPLE", "MEASURED"), {"SAMPLE_ID": sample_id}))
 
     def _move(self, values: Mapping[str, str]) -> None:
         sample_id, slot = self._known(values)

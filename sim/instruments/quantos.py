@@ -1,9 +1,11 @@
 """A Quantos dosing system: MT-SICS lines with CR LF, on a serial line or a socket.
 
-    S SI T Z I4 @           balance                       -> S S    12.50012 g
-    QRA 60 .. QRA 61 ..     move, do: B, and A or I code when it is over
-    QRD 1 1 ..              set                           -> QRD 1 1 5 A
-    QRD 2 ..                ask                           -> QRD 2 3 7 3 A
+    what a balance answers  `sim.parts.sics`, side doors left out
+    QRA 60 2 7 8            move the head's pin, the front door, the autosampler: B, and A or I code when it is over
+    QRA 61 1 3 4            dose, cut the label, stop: likewise
+    QRD 1 1 n value         set                           -> QRD 1 1 5 A
+    QRD 2 2 8 9, 2 3 7 8    ask                           -> QRD 2 3 7 3 A
+    QRD 2 4 11 12           head, last dosing             -> QRD 2 4 12 B, XML, QRD 2 4 12 A
                                                             (instruments.md 2.1 and 2.2)
 
 While a command that has answered B is under way, nothing but a stop is carried out.
@@ -12,12 +14,14 @@ While a command that has answered B is under way, nothing but a stop is carried 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.clock import Timer
 from sim.addresses import Carrier, Language, Spot
 from sim.model import Model
-from sim.parts.quantos_xml import head_xml, result_xml
+from sim.parts.quantos_xml import Settings, head_xml, result_xml
+from sim.parts.scales import Plate
+from sim.parts.sics import Sics
 from sim.plant import DoorState, Doser, DoserFault, Head, Plant
 from sim.site import Site
 from sim.spec import Instrument
@@ -26,153 +30,121 @@ from sim.wire.receiver import Send
 
 PIN_S = 2.0
 DOOR_S = 4.0
-STABILITY_TIMEOUT_S = 40.0
+LABEL_S = 1.0
+SAMPLER_STEP_S = 0.5
+"""For one position of the autosampler, after as long to begin with."""
 DOOR_CODES = {DoorState.CLOSED: 2, DoorState.OPEN: 3, DoorState.MOVING: 9}
 CAPACITY_MG = 220_000.0
 LEAST_MG, MOST_MG = 0.10, 250_000.0
+EMPTY_MG = 5.0
+"""Less than this on the pan, since it was declared empty, is nothing."""
 
 
-@dataclass
-class Settings:
-    """What QRD 1 1 has set."""
-
-    target_mg: float = 0.0
-    tolerance_percent: float = 1.0
-    tolerance_mode: int = 0
-    sample_id: str = ""
-
-
-@dataclass
+@dataclass(frozen=True)
 class LastDosing:
     """What QRD 2 4 12 tells about."""
 
-    number: int
     head: int
     content_mg: float
     settings: Settings
 
 
+@dataclass(frozen=True)
+class Running:
+    """A command that has answered B."""
+
+    command: str
+    timer: Timer
+    end: Callable[[], None]
+
+
 class Quantos:
     """One dosing balance."""
 
-    def __init__(self, plant: Plant, doser: Doser) -> None:
+    def __init__(self, plant: Plant, doser: Doser, plate: Plate | None = None) -> None:
         self.name = doser.name
+        self.door_detectable = True
+        """Whether the front door can be seen; one that cannot is told as 8."""
         self._plant = plant
         self._doser = doser
         self._settings = Settings()
         self._last: LastDosing | None = None
-        self._running: str | None = None
-        self._finish_early: Callable[[], None] | None = None
-        self._waiting: Timer | None = None
+        self._running: Running | None = None
+        self._empty_mg = 0.0
+        self._say: Send | None = None
+        plate = plate or Plate("XPE206", f"SIM-{self.name}", CAPACITY_MG, readability_mg=0.01)
+        self.sics = Sics(
+            plant, doser, plate, others=("QRA", "QRD"), at_something_else=lambda: self._running is not None
+        )
 
     def receiver(self, send: Send) -> LineReceiver:
         """Give what listens on one connection."""
+        self._say = send
         return LineReceiver(send, self.command, b"\r\n", "latin-1")
 
     def command(self, line: str, reply: Reply) -> None:
         """Carry out one line."""
         words = line.split()
         match words:
-            case ["@"]:
-                self._cancel_weighing()
-                reply(f'I4 A "{self._serial}"')
-            case ["I4"]:
-                reply(f'I4 A "{self._serial}"')
-            case [("S" | "SI" | "T" | "Z") as command]:
-                self._weigh(command, reply)
             case ["QRA", "60" | "61", *_]:
                 self._act(words, reply)
             case ["QRD", "1", "1", *_]:
                 self._set(words[3:], reply)
             case ["QRD", "2", *_]:
                 self._ask(words[2:], reply)
-            case _:
+            case _ if not self.sics.hear(line, reply):
                 reply("ES")
 
-    @property
-    def _serial(self) -> str:
-        return f"SIM-{self.name}"
+    def power_cycle(self) -> None:
+        """Be switched off and on: a dosing is over, and so are settings, tare and record; it says hello by itself."""
+        running, self._running = self._running, None
+        if running:
+            running.timer.cancel()
+        if self._doser.dosing:
+            self._doser.finish(self._plant.now())
+        self._settings, self._last = Settings(), None
+        self.sics.power_cycle(self._tell)
+        self._doser.disturb(self._plant.now())
+        self._plant.note(f"{self.name} switched off and on")
 
-    # -- balance
-
-    def _weigh(self, command: str, reply: Reply) -> None:
-        now_s = self._plant.now()
-        if command == "SI":
-            reply(self._weight("S", "S" if self._doser.is_stable(now_s) else "D"))
-        elif self._running or self._waiting:
-            reply(f"{command} I")
-        elif self._doser.is_stable(now_s):
-            reply(self._stable(command))
-        else:
-            self._wait_for_rest(command, reply, now_s + STABILITY_TIMEOUT_S)
-
-    def _wait_for_rest(self, command: str, reply: Reply, give_up_s: float) -> None:
-        def look() -> None:
-            self._waiting = None
-            now_s = self._plant.now()
-            if self._doser.is_stable(now_s):
-                reply(self._stable(command))
-            elif now_s >= give_up_s:
-                reply(f"{command} I")
-            else:
-                self._wait_for_rest(command, reply, give_up_s)
-
-        self._waiting = self._plant.at(self._plant.now() + 0.5, f"{self.name} balance", look)
-
-    def _cancel_weighing(self) -> None:
-        if self._waiting:
-            self._waiting.cancel()
-            self._waiting = None
-
-    def _stable(self, command: str) -> str:
-        gross_mg = self._doser.gross_mg(self._plant.now())
-        if gross_mg > CAPACITY_MG:
-            return f"{command} +"
-        if command == "Z":
-            self._doser.zero_mg, self._doser.tare_mg = gross_mg, 0.0
-            return "Z A"
-        if command == "T":
-            self._doser.tare_mg = gross_mg - self._doser.zero_mg
-            return f"T S {self._doser.tare_mg / 1000.0:10.5f} g"
-        return self._weight("S", "S")
-
-    def _weight(self, command: str, status: str) -> str:
-        return f"{command} {status} {self._doser.net_mg(self._plant.now()) / 1000.0:10.5f} g"
+    def _tell(self, line: str) -> None:
+        if self._say is not None:
+            self._say(line.encode("latin-1") + b"\r\n")
 
     # -- QRA: what moves
 
     def _act(self, words: list[str], reply: Reply) -> None:
-        family = " ".join(words[:2])
-        if words[1:] == ["61", "4"]:
-            self._stop(reply)
-        elif self._running:
-            reply(f"{' '.join(words[:3])} I {DoserFault.BUSY}")
-        elif words[1:] == ["61", "1"]:
-            self._dose(reply)
-        elif words[1:] in (["60", "2", "3"], ["60", "2", "4"]):
-            self._start("QRA 60 2", PIN_S, reply, lambda: self._move_pin(words[3] == "4"))
-        elif words[1:] in (["60", "7", "2"], ["60", "7", "3"]):
-            door = DoorState.CLOSED if words[3] == "2" else DoorState.OPEN
-            self._doser.door = DoorState.MOVING
-            self._start("QRA 60 7", DOOR_S, reply, lambda: self._move_door(door))
-        else:
-            reply(f"{family} L")
+        command = " ".join(words[:3])
+        match words[1:]:
+            case ["61", "4"]:
+                self._stop(reply)
+            case _ if self._running:
+                reply(f"{command} I {DoserFault.BUSY}")
+            case ["61", "1"]:
+                self._dose(reply)
+            case ["61", "3"]:
+                self._start(command, LABEL_S, reply, lambda: None)
+            case ["60", "2", ("3" | "4") as way]:
+                self._start(command, PIN_S, reply, lambda: self._move_pin(way == "4"))
+            case ["60", "7", ("2" | "3") as way]:
+                self._doser.door = DoorState.MOVING
+                goal = DoorState.CLOSED if way == "2" else DoorState.OPEN
+                self._start(command, DOOR_S, reply, lambda: self._move_door(goal))
+            case ["60", "8", text] if text.isdecimal() and int(text) <= len(self._doser.numbers):
+                self._turn(int(text), reply)
+            case _:
+                reply(f"{' '.join(words[:2])} L")
 
     def _start(self, command: str, duration_s: float, reply: Reply, finish: Callable[[], DoserFault | None]) -> None:
         """Answer B now, and how `finish` went when the time is over or somebody stops it."""
 
         def end() -> None:
-            self._running, self._finish_early = None, None
+            self._running = None
             fault = finish()
             reply(f"{command} A" if fault is None else f"{command} I {fault}")
 
         timer = self._plant.at(self._plant.now() + duration_s, f"{self.name} {command}", end)
-
-        def end_early() -> None:
-            timer.cancel()
-            end()
-
-        self._running, self._finish_early = command, end_early
+        self._running = Running(command, timer, end)
         reply(f"{command} B")
 
     def _move_pin(self, locked: bool) -> None:
@@ -183,6 +155,22 @@ class Quantos:
         self._doser.door = door
         self._doser.disturb(self._plant.now())
         self._plant.note(f"{self.name} door {door.lower()}")
+
+    def _turn(self, position: int, reply: Reply) -> None:
+        if not self._doser.has_sampler:
+            reply(f"QRA 60 8 I {DoserFault.NOT_SELECTED}")
+            return
+        steps = abs(position - self._doser.position)
+
+        def arrive() -> DoserFault | None:
+            if self._doser.sampler_blocked:
+                return DoserFault.SAMPLER_BLOCKED
+            self._doser.position = position
+            self._doser.disturb(self._plant.now())
+            self._plant.note(f"{self.name} sampler at {position}")
+            return None
+
+        self._start("QRA 60 8", (steps + 1) * SAMPLER_STEP_S, reply, arrive)
 
     def _dose(self, reply: Reply) -> None:
         fault = self._doser.why_not()
@@ -195,24 +183,25 @@ class Quantos:
             return
         now_s = self._plant.now()
         before_mg = self._doser.gross_mg(now_s)
-        dosing = self._doser.start(self._settings.target_mg, now_s)
+        dosing = self._doser.start(self._settings.target_mg, now_s, self._settings.care)
         self._plant.note(f"{self.name} dosing {dosing.target_mg:.2f} mg from head {self._doser.mounted}")
         self._start("QRA 61 1", dosing.end_s - now_s, reply, lambda: self._dosed(before_mg))
 
     def _dosed(self, before_mg: float) -> DoserFault | None:
-        now_s = self._plant.now()
-        number, head = self._doser.dosing.number if self._doser.dosing else 0, self._doser.mounted or 0
+        now_s, head = self._plant.now(), self._doser.mounted or 0
         fault = self._doser.finish(now_s)
         content_mg = self._doser.gross_mg(now_s) - before_mg
-        self._last = LastDosing(number, head, content_mg, Settings(**vars(self._settings)))
+        self._last = LastDosing(head, content_mg, self._settings)
         self._plant.note(f"{self.name} dosed {content_mg:.2f} mg")
         return fault
 
     def _stop(self, reply: Reply) -> None:
         """Stop a dosing; its own command ends with I 8, and the stop with A."""
         reply("QRA 61 4 B")
-        if self._running == "QRA 61 1" and self._finish_early:
-            self._finish_early()
+        running = self._running
+        if running is not None and running.command == "QRA 61 1":
+            running.timer.cancel()
+            running.end()
         reply("QRA 61 4 A")
 
     # -- QRD: what is set and asked
@@ -220,32 +209,35 @@ class Quantos:
     def _set(self, words: list[str], reply: Reply) -> None:
         if self._running:
             reply(f"QRD 1 1 {words[0] if words else ''} I {DoserFault.BUSY}")
-            return
-        try:
-            known = self._set_one(words)
-        except ValueError:
-            known = False
-        reply(f"QRD 1 1 {words[0]} A" if known else "QRD 1 1 L")
+        elif words == ["9", "0"]:
+            self._declare_empty(reply)
+        elif (settings := _changed(self._settings, words)) is not None:
+            self._settings = settings
+            reply(f"QRD 1 1 {words[0]} A")
+        else:
+            reply("QRD 1 1 L")
 
-    def _set_one(self, words: list[str]) -> bool:
-        settings = self._settings
-        match words:
-            case ["5", text] if LEAST_MG <= float(text) <= MOST_MG:
-                settings.target_mg = round(float(text), 2)
-            case ["6", text] if 0.1 <= float(text) <= 40.0:
-                settings.tolerance_percent = float(text)
-            case ["7", ("0" | "1") as text]:
-                settings.tolerance_mode = int(text)
-            case ["8", text] if len(text.strip('"')) <= 20:
-                settings.sample_id = text.strip('"')
-            case _:
-                return False
-        return True
+    def _declare_empty(self, reply: Reply) -> None:
+        now_s = self._plant.now()
+        if not self._doser.is_stable(now_s):
+            reply(f"QRD 1 1 9 I {DoserFault.NOT_STABLE}")
+            return
+        self._empty_mg = self._doser.gross_mg(now_s)
+        reply("QRD 1 1 9 A")
 
     def _ask(self, words: list[str], reply: Reply) -> None:
         match words:
+            case ["2", "8"]:
+                reply(f"QRD 2 2 8 {int(self._doser.has_sampler)} A")
+            case ["2", "9"]:
+                loaded = self._doser.gross_mg(self._plant.now()) - self._empty_mg > EMPTY_MG
+                reply(f"QRD 2 2 9 {int(loaded)} A")
             case ["3", "7"]:
-                reply(f"QRD 2 3 7 {DOOR_CODES[self._doser.door]} A")
+                reply(f"QRD 2 3 7 {DOOR_CODES[self._doser.door] if self.door_detectable else 8} A")
+            case ["3", "8"] if not self._doser.has_sampler:
+                reply(f"QRD 2 3 8 I {DoserFault.NOT_SELECTED}")
+            case ["3", "8"]:
+                reply(f"QRD 2 3 8 {self._doser.position} A")
             case ["4", "11"]:
                 head = self._doser.head
                 self._answer_xml("QRD 2 4 11", head_xml(head) if head else None, reply)
@@ -256,18 +248,47 @@ class Quantos:
 
     def _result(self) -> str | None:
         last = self._last
-        if last is None:
-            return None
-        return result_xml(last.settings, last.content_mg, self._doser.heads[last.head])
+        return None if last is None else result_xml(last.settings, last.content_mg, self._doser.heads[last.head])
 
     def _answer_xml(self, command: str, xml: str | None, reply: Reply) -> None:
-        if xml is None:
+        if self._running:
+            reply(f"{command} I {DoserFault.BUSY}")
+        elif xml is None:
             reply(f"{command} I {DoserFault.NOT_MOUNTED}")
-            return
-        reply(f"{command} B")
-        for line in xml.splitlines():
-            reply(line)
-        reply(f"{command} A")
+        else:
+            for line in (f"{command} B", *xml.splitlines(), f"{command} A"):
+                reply(line)
+
+
+NUMBERS: dict[str, tuple[str, range]] = {
+    "1": ("tap_before", range(2)),
+    "2": ("tap_while", range(2)),
+    "3": ("tap_intensity", range(10, 101)),
+    "4": ("tap_s", range(1, 11)),
+    "7": ("tolerance_mode", range(2)),
+    "14": ("algorithm", range(2)),
+    "15": ("antistatic", range(2)),
+}
+"""Number after QRD 1 1 -> setting and the whole numbers that it takes."""
+
+
+def _changed(settings: Settings, words: list[str]) -> Settings | None:
+    """Give the settings with one of them changed, or None where that cannot be."""
+    try:
+        match words:
+            case [number, text] if number in NUMBERS and int(text) in NUMBERS[number][1]:
+                changes: dict[str, object] = {NUMBERS[number][0]: int(text)}
+            case ["5", text] if LEAST_MG <= float(text) <= MOST_MG:
+                changes = {"target_mg": round(float(text), 2)}
+            case ["6", text] if 0.1 <= float(text) <= 40.0:
+                changes = {"tolerance_percent": float(text)}
+            case [("8" | "13") as number, text] if len(text.strip('"')) <= 20:
+                changes = {"sample_id" if number == "8" else "user_id": text.strip('"')}
+            case _:
+                return None
+    except ValueError:
+        return None
+    return replace(settings, **changes)  # type: ignore[arg-type]
 
 
 def _put_up(site: Site, instrument: Instrument, spot: Spot) -> Quantos:
@@ -277,11 +298,18 @@ def _put_up(site: Site, instrument: Instrument, spot: Spot) -> Quantos:
         int(number): Head(int(number), site.lot(instrument, str(name)), content_mg)
         for number, name in site.option(instrument, "heads").items()
     }
-    doser = Doser(instrument.name, heads, plant.truth, plant.seed)
+    has_sampler = bool(site.option(instrument, "sampler"))
+    doser = Doser(instrument.name, heads, plant.truth, plant.seed, has_sampler)
     plant.add_doser(doser)
-    quantos = Quantos(plant, doser)
+    serial = str(site.option(instrument, "serial") or f"SIM-{instrument.name}")
+    quantos = Quantos(plant, doser, Plate("XPE206", serial, CAPACITY_MG, readability_mg=0.01))
     site.answer(instrument, spot, quantos.receiver)
     return quantos
 
 
-MODEL = Model(Carrier.PTY, Language.TEXT, _put_up, {"heads": {}, "head_content_mg": 20_000.0})
+MODEL = Model(
+    Carrier.PTY,
+    Language.TEXT,
+    _put_up,
+    {"heads": {}, "head_content_mg": 20_000.0, "sampler": False, "serial": None},
+)

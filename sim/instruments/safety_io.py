@@ -119,6 +119,11 @@ class SafetyIo:
         with self._plant.heat:
             self._forced[number] = value
 
+    def forced(self, number: int) -> float:
+        """Give what an analogue input was made to show; NaN where its sensor is broken, 20 where it is free."""
+        value = self._forced.get(number, 20.0)
+        return math.nan if value is None else value
+
     def free_analogue(self, number: int) -> None:
         """Have an analogue input show again what is there."""
         with self._plant.heat:
@@ -129,6 +134,23 @@ class SafetyIo:
         with self._plant.heat:
             self._catch_up()
             self._image = (self._inputs(), self._analogue()) if frozen else None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether all inputs show for ever what they showed, as `freeze` has it; the relay's name for it."""
+        return self._image is not None
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        self.freeze(stuck)
+
+    def expire_watchdog(self) -> None:
+        """Have the watchdog run out now although it was petted, where it runs."""
+        with self._plant.heat:
+            self._catch_up()
+            if self._words[STATE] == Watchdog.RUNNING:
+                self._petted_s = self._plant.now() - self._words[TIMEOUT] / 10.0
+                self._catch_up()
 
     def weld(self, welded: bool = True) -> None:
         """Have the contactor stay closed, whatever it is told, once it is; or free it again."""

@@ -45,6 +45,13 @@ class TextMover:
         self._plant = plant
         self._door_locked = door_locked
         self._jobs: list[Job] = []
+        self.busy = self.ignore_setpoint = self.other_device = False
+        """Whether it refuses jobs, acknowledges and forgets them, or is another mover; for checkers to set."""
+
+    def power_cycle(self) -> None:
+        """Have its mains fail and come back: it stands still, and counts its jobs from the start."""
+        self._stop()
+        self._jobs = []
 
     def receiver(self, send: Send) -> LineReceiver:
         """Give what listens on one connection."""
@@ -60,7 +67,7 @@ class TextMover:
     def _command(self, words: list[str]) -> str:
         match words:
             case ["ID?"]:
-                return f"ID text-mover 1 SN-{self.name}"
+                return f"ID text-mover 1 SN-{self.name}{'-2' if self.other_device else ''}"
             case ["JOB?", number]:
                 return self._tell_job(number)
             case ["AT?", position]:
@@ -71,8 +78,10 @@ class TextMover:
             case ["STOP"]:
                 return self._stop()
             case [("MOVE" | "POUR" | "MIX" | "CLEAN" | "HEAD" | "DOOR") as verb, *rest]:
-                if self._busy:
+                if self._busy or self.busy:
                     raise Impossible("busy")
+                if self.ignore_setpoint:
+                    return f"JOB {len(self._jobs) + 1}"
                 return self._start(verb, rest)
         raise Impossible("unknown command")
 

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from sim.errors import BadOptionError
 from sim.plant import Diffractometer
+from sim.plant.diffractometer import FIRST_SLOT, LAST_SLOT
 from sim.site import Site
 from sim.spec import Instrument
 
 DIFFRACTOMETER_OPTIONS: Mapping[str, object] = {"dir": None, "step_deg": 0.02}
 """What every model of a diffractometer may be told: its results folder, which it must be, and its step in degrees."""
 
+BELT = range(FIRST_SLOT, LAST_SLOT + 1)
 
-def put_up_diffractometer(site: Site, instrument: Instrument) -> Diffractometer:
-    """Put a diffractometer into the plant.
+
+def put_up_diffractometer(site: Site, instrument: Instrument, places: range = BELT) -> Diffractometer:
+    """Put a diffractometer with its places into the plant.
 
     Raises:
         BadOptionError: Where nobody said which folder its results go to.
@@ -28,6 +31,6 @@ def put_up_diffractometer(site: Site, instrument: Instrument) -> Diffractometer:
     results = Path(str(folder))
     results.mkdir(parents=True, exist_ok=True)
     step_deg = float(site.option(instrument, "step_deg"))
-    diffractometer = Diffractometer(instrument.name, results, step_deg, plant.truth, plant.seed)
+    diffractometer = Diffractometer(instrument.name, results, step_deg, plant.truth, plant.seed, places)
     plant.add_diffractometer(diffractometer)
     return diffractometer

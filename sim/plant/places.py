@@ -59,6 +59,9 @@ class Place:
     def blocked(self, number: int) -> str | None:
         """Why a hand cannot reach this position now, or None where it can."""
 
+    def disturb(self, now_s: float) -> None:
+        """Let the place feel that something was put there, taken away or poured; most do not care."""
+
     def live(self, labware: Labware, now_s: float) -> None:
         """Let the powder at this place live through the time since it was last looked at."""
 

@@ -208,9 +208,8 @@ class Plant:
         labware = origin.take(m)
         labware.since_s = self.now()
         place.put(n, labware)
-        for doser in (origin, place):
-            if isinstance(doser, Doser):
-                doser.disturb(self.now())
+        for touched in (origin, place):
+            touched.disturb(self.now())
         self.note(f"{labware.barcode} moved {source} to {destination}")
 
     def check_pour(self, source: str, destination: str) -> None:
@@ -232,6 +231,8 @@ class Plant:
         arrived, _ = transfer(moved, 1.0 - POURING_LOSS)
         giver.powder = left
         taker.powder = merge(taker.powder, arrived)
+        for position in (source, destination):
+            self._place(position)[0].disturb(self.now())
         self.note(f"{arrived.mass_mg:.1f} mg poured {source} to {destination}")
         return arrived.mass_mg
 

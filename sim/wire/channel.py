@@ -1,7 +1,8 @@
-"""One open line: bytes go out at once, or as fast as a real serial line would carry them."""
+"""One open line: bytes pass at once, or as fast as a real serial line would carry them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -45,8 +46,14 @@ class Channel:
         self._byte_s = BITS_PER_BYTE / pace_baud if pace_baud else 0.0
         self._waiting = bytearray()
         self._next_s = 0.0
+        self._arrived_s = 0.0
         self._lock = threading.Lock()
         self._open = True
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not been closed."""
+        return self._open
 
     def read(self, most: int) -> bytes | None:
         """Give what has arrived, empty where nothing has after all, None where the other end is gone."""
@@ -57,9 +64,19 @@ class Channel:
         except OSError:
             return None
 
+    def travel_s(self, data: bytes) -> float:
+        """Give the wall seconds after which what has been read would have come over the line that is imitated."""
+        if not self._byte_s:
+            return 0.0
+        now_s = time.monotonic()
+        self._arrived_s = max(now_s, self._arrived_s) + len(data) * self._byte_s
+        return self._arrived_s - now_s
+
     def send(self, data: bytes) -> None:
         """Queue bytes and write what the line takes now; may be called from any thread."""
         with self._lock:
+            if not self._open:
+                return
             if not self._waiting:
                 self._next_s = time.monotonic() + self._byte_s
             self._waiting += data
@@ -68,7 +85,8 @@ class Channel:
         elif self._far_side is not None and threading.current_thread() is not self._server:
             # A pseudo-terminal carries bytes on later, by a worker of the kernel. Lab time must not go on
             # before an unasked line is there for whoever looks at this instant.
-            select.select([self._far_side], [], [], ARRIVAL_S)
+            with contextlib.suppress(OSError):  # the cable is being pulled
+                select.select([self._far_side], [], [], ARRIVAL_S)
 
     def flush(self) -> float | None:
         """Write what is due; give the wall seconds to wait for the rest, or None where there is none."""
@@ -91,6 +109,7 @@ class Channel:
         """Close the line; later sends go nowhere."""
         with self._lock:
             self._open = False
+            self._waiting.clear()
             os.close(self.descriptor)
 
     def _due_bytes(self) -> int:

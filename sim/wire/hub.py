@@ -14,13 +14,14 @@ import os
 import selectors
 import socket
 import threading
-import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from sim.errors import BadAddressError, PortInUseError
+from sim.errors import PortInUseError
 from sim.wire.channel import Channel
-from sim.wire.receiver import OpenReceiver
+from sim.wire.later import Agenda
+from sim.wire.plug import PortPlug, PtyPlug
+from sim.wire.receiver import Hearing, OpenReceiver, Receiver
 
 CHUNK = 65536
 
@@ -35,10 +36,9 @@ class Hub:
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, self._drain_wakes)
-        self._channels: set[Channel] = set()
-        self._listeners: list[socket.socket] = []
-        self._far_sides: list[int] = []
-        self._symlinks: list[Path] = []
+        self._agenda = Agenda(self._wake)
+        self._channels: dict[Channel, Receiver] = {}
+        self._plugs: list[PtyPlug | PortPlug] = []
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="sim-wires", daemon=True)
 
@@ -46,27 +46,18 @@ class Hub:
         """Begin to serve; everything is to be plugged in before."""
         self._thread.start()
 
-    def add_pty(self, symlink: Path, open_receiver: OpenReceiver, pace_baud: float | None = None) -> Path:
-        """Plug in a pseudo-terminal, and give the stable path of its far side.
+    def add_pty(self, symlink: Path, open_receiver: OpenReceiver, pace_baud: float | None = None) -> PtyPlug:
+        """Plug in a pseudo-terminal, whose far side has the stable path `symlink`.
 
         Raises:
             BadAddressError: Something that is not a symlink lies at the path.
         """
-        if symlink.exists() and not symlink.is_symlink():
-            raise BadAddressError(
-                f"{symlink} is in the way of a simulated serial port: move that file, or serve in another folder"
-            )
-        near, far = os.openpty()
-        tty.setraw(far)  # or CR, LF and echo would be edited
-        symlink.unlink(missing_ok=True)
-        symlink.symlink_to(os.ttyname(far))
-        self._far_sides.append(far)
-        self._symlinks.append(symlink)
-        self._open(near, open_receiver, pace_baud, far)
-        return symlink
+        plug = PtyPlug(self, symlink, open_receiver, pace_baud)
+        self._plugs.append(plug)
+        return plug
 
-    def add_port(self, port: int, open_receiver: OpenReceiver) -> int:
-        """Listen on a loopback port, 0 for any free one, and give its number.
+    def add_port(self, port: int, open_receiver: OpenReceiver) -> PortPlug:
+        """Listen on a loopback port, 0 for any free one.
 
         Raises:
             PortInUseError: Somebody else listens there.
@@ -83,9 +74,52 @@ class Hub:
             ) from refusal
         listener.listen()
         listener.setblocking(False)
-        self._listeners.append(listener)
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener, open_receiver))
-        return int(listener.getsockname()[1])
+        plug = PortPlug(self, listener, open_receiver)
+        self._plugs.append(plug)
+        self._selector.register(listener, selectors.EVENT_READ, plug.accept)
+        return plug
+
+    def call_later(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Have something done on the hub's thread after a wall time; nobody's lock is held then."""
+        self._agenda.add(delay_s, act)
+
+    def attach(
+        self, descriptor: int, open_receiver: OpenReceiver, pace_baud: float | None = None, far_side: int | None = None
+    ) -> Channel:
+        """Serve an open descriptor; before the start, or on the hub's thread."""
+        os.set_blocking(descriptor, False)
+        channel = Channel(descriptor, self._wake, pace_baud, far_side, self._thread)
+        receiver = open_receiver(channel.send)
+
+        def read() -> None:
+            if not channel.open:
+                return  # it was dropped after the selector had found it ready
+            data = channel.read(CHUNK)
+            if data is None:
+                self.drop(channel)
+            elif (travel_s := channel.travel_s(data)) > 0.0:
+                self.call_later(travel_s, lambda: hand_over(data))
+            else:
+                hand_over(data)
+
+        def hand_over(data: bytes) -> None:
+            with self._lock:
+                receiver.receive(data)
+
+        self._channels[channel] = receiver
+        self._selector.register(descriptor, selectors.EVENT_READ, read)
+        return channel
+
+    def drop(self, channel: Channel) -> None:
+        """Close a line and tell whoever serves it; harmless when repeated. Not while another thread serves."""
+        receiver = self._channels.pop(channel, None)
+        if receiver is None:
+            return
+        self._selector.unregister(channel.descriptor)
+        channel.close()
+        if isinstance(receiver, Hearing):
+            with self._lock:
+                receiver.hung_up()
 
     def close(self) -> None:
         """End the thread and take every wire away; harmless when repeated."""
@@ -95,55 +129,30 @@ class Hub:
         self._wake()
         if self._thread.is_alive():
             self._thread.join()
+        for plug in self._plugs:
+            plug.close()
         for channel in list(self._channels):
-            self._drop(channel)
-        for listener in self._listeners:
-            listener.close()
-        for symlink in self._symlinks:
-            symlink.unlink(missing_ok=True)
-        for descriptor in (*self._far_sides, self._wake_reader, self._wake_writer):
-            os.close(descriptor)
+            self.drop(channel)
+        writer, self._wake_writer = self._wake_writer, -1  # its number may soon be that of another file
+        os.close(writer)
+        os.close(self._wake_reader)
         self._selector.close()
 
     # -- the thread
 
     def _serve(self) -> None:
         while not self._closing:
+            self._agenda.act()
             waits = [wait for channel in self._channels if (wait := channel.flush()) is not None]
+            due_s = self._agenda.wait_s()
+            if due_s is not None:
+                waits.append(due_s)
             for key, _ in self._selector.select(min(waits, default=None)):
                 act: Callable[[], None] = key.data
                 act()
 
-    def _accept(self, listener: socket.socket, open_receiver: OpenReceiver) -> None:
-        connection, _ = listener.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._open(connection.detach(), open_receiver, None)
-
-    def _open(
-        self, descriptor: int, open_receiver: OpenReceiver, pace_baud: float | None, far_side: int | None = None
-    ) -> None:
-        os.set_blocking(descriptor, False)
-        channel = Channel(descriptor, self._wake, pace_baud, far_side, self._thread)
-        receiver = open_receiver(channel.send)
-
-        def read() -> None:
-            data = channel.read(CHUNK)
-            if data is None:
-                self._drop(channel)
-                return
-            with self._lock:
-                receiver.receive(data)
-
-        self._channels.add(channel)
-        self._selector.register(descriptor, selectors.EVENT_READ, read)
-
-    def _drop(self, channel: Channel) -> None:
-        self._channels.discard(channel)
-        self._selector.unregister(channel.descriptor)
-        channel.close()
-
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: the thread has been woken often enough
+        with contextlib.suppress(OSError):  # full: it has been woken often enough; or closed: nobody is to be woken
             os.write(self._wake_writer, b"w")
 
     def _drain_wakes(self) -> None:

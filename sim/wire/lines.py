@@ -7,12 +7,15 @@ A command ends at LF, with or without CR before it; replies end as the instrumen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sim.wire.receiver import Send
 
 LONGEST = 4096
 """Bytes without an end of line after which the line is taken for noise and dropped."""
+
+FRAMINGS: Mapping[bytes, str] = {b"\r\n": "lines-crlf", b"\n": "lines-lf", b"\r": "lines-cr"}
+"""What ends a line -> what the relay calls that."""
 
 Reply = Callable[[str], None]
 """Sends one line back, now or later."""
@@ -30,6 +33,8 @@ class LineReceiver:
         self._end = end
         self._encoding = encoding
         self._buffer = bytearray()
+        self.framing = FRAMINGS.get(end, "unknown")
+        """How frames look, for the relay."""
 
     def receive(self, data: bytes) -> None:
         """Digest the next bytes."""

@@ -3,8 +3,12 @@
     request   | function 1 | address 2 | count 2                       |  FC 1, 2, 3, 4
               | function 1 | address 2 | value 2                       |  FC 5 (FF00 on, 0000 off), 6
               | function 1 | address 2 | count 2 | bytes 1 | data ...  |  FC 15, 16
+              | function 1                                             |  FC 7
+              | function 1 | 0000 | data 2                             |  FC 8
     reply     | function 1 | bytes 1 | data ...                        |  FC 1, 2, 3, 4
               | function 1 | address 2 | value or count 2              |  FC 5, 6, 15, 16
+              | function 1 | status 1                                  |  FC 7
+              | as the request                                         |  FC 8
     exception | function + 80h 1 | code 1                              |  02 address, 03 value
 
 Words are big endian; bits are packed from the least significant bit of the first byte (Modbus Application
@@ -15,7 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 MAX_READ_BITS, MAX_READ_WORDS = 2000, 125
 MAX_WRITE_BITS, MAX_WRITE_WORDS = 1968, 123
@@ -62,6 +66,14 @@ class ModbusDevice(Protocol):
         """Write holding registers, each 0..65535; `single` for function 6."""
 
 
+@runtime_checkable
+class FastStatus(Protocol):
+    """A unit that also answers functions 7 and 8."""
+
+    def status_byte(self) -> int:
+        """Give the status that function 7 asks for, 0..255."""
+
+
 def answer(device: ModbusDevice, request: bytes) -> bytes | None:
     """Give the reply to a request PDU, or None where this device stays silent.
 
@@ -76,6 +88,8 @@ def answer(device: ModbusDevice, request: bytes) -> bytes | None:
             return bytes([function]) + _write_one(device, function, body)
         if function in (15, 16):
             return bytes([function]) + _write_many(device, function, body)
+        if function in (7, 8) and isinstance(device, FastStatus):
+            return bytes([7, device.status_byte()]) if function == 7 else _echo(request)
     except ModbusException as refusal:
         return bytes([function | 0x80, refusal.code])
     return None
@@ -119,6 +133,11 @@ def _write_many(device: ModbusDevice, function: int, body: bytes) -> bytes:
     else:
         device.write_holding(address, struct.unpack(f">{count}H", data), single=False)
     return body[:4]
+
+
+def _echo(request: bytes) -> bytes | None:
+    """Loop back; a diagnosis other than that is met with silence."""
+    return request if len(request) == 5 and request[1:3] == bytes(2) else None
 
 
 def _two_words(body: bytes) -> tuple[int, int]:

@@ -40,6 +40,9 @@ def crc16(data: bytes) -> bytes:
 class RtuReceiver:
     """All units that share one RTU line."""
 
+    framing = "modbus-rtu"
+    """How frames look, for the relay."""
+
     def __init__(self, send: Send, units: Mapping[int, ModbusDevice]) -> None:
         self._send = send
         self._units = units

@@ -21,6 +21,9 @@ LONGEST_PDU = 253
 class TcpReceiver:
     """All units behind one TCP port, as one client sees them."""
 
+    framing = "modbus-tcp"
+    """How frames look, for the relay."""
+
     def __init__(self, send: Send, units: Mapping[int, ModbusDevice]) -> None:
         self._send = send
         self._units = units

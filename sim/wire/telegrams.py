@@ -41,6 +41,9 @@ def parse(text: str) -> Telegram:
 class TelegramReceiver:
     """Cuts a stream into telegrams and sends what the instrument answers."""
 
+    framing = "telegrams"
+    """How frames look, for the relay."""
+
     def __init__(self, send: Send, query: Callable[[Telegram], Telegram]) -> None:
         self._send = send
         self._query = query

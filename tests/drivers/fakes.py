@@ -100,8 +100,15 @@ class FakeSocket:
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
         self._ended, self._end = os.pipe()
+        self._dropped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="fake socket")
         self._thread.start()
+
+    def drop(self) -> None:
+        """Close the connection of the present client."""
+        self._dropped.clear()
+        os.write(self._end, b"d")
+        self._dropped.wait(1.0)
 
     def close(self) -> None:
         os.write(self._end, b"x")
@@ -116,8 +123,13 @@ class FakeSocket:
             sources: list[socket.socket | int] = [self._listener, self._ended, *([client] if client else [])]
             ready, _, _ = select.select(sources, [], [])
             if self._ended in ready:
-                break
-            if client is not None and client in ready:
+                if os.read(self._ended, 1) == b"x":
+                    break
+                if client is not None:
+                    client.close()
+                client = None
+                self._dropped.set()
+            elif client is not None and client in ready:
                 client = self._talk(client)
             elif self._listener in ready:
                 if client is not None:

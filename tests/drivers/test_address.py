@@ -51,3 +51,9 @@ def test_what_is_no_address_is_told_what_one_looks_like(text: str) -> None:
 def test_a_unit_is_1_to_247(unit: int) -> None:
     with pytest.raises(BadAddressError, match=f"unit {unit} is outside 1 to 247"):
         parse_address(f"modbus-tcp://host:502/{unit}")
+
+
+@pytest.mark.parametrize("text", ["socket://host:0", "socket://host:65536", "modbus-tcp://host:99999/1"])
+def test_a_port_is_1_to_65535(text: str) -> None:
+    with pytest.raises(BadAddressError, match=r"port \d+ is outside 1 to 65535"):
+        parse_address(text)

@@ -34,7 +34,9 @@ class Diffractometer:
     def __init__(self, clock: JumpClock, results: Path) -> None:
         self.clock, self.results = clock, results
         self.messages: list[str] = []
-        self.system = "remote"
+        self.system, self.ready, self.slot = "remote", "yes", "occupied"
+        self.refused: str | None = None
+        self.lost: str | None = None
         self.after_s: float | None = 510.0
         self.content = WHOLE
 
@@ -43,17 +45,24 @@ class Diffractometer:
 
     def answer(self, data: bytes) -> bytes:
         message = data.decode()
+        reply = self.reply(message)
+        return b"" if self.lost and self.lost in message else reply
+
+    def reply(self, message: str) -> bytes:
         self.messages.append(message)
+        if "LOCATION" in message:
+            return f"@STATUS_REPORT@LOCATION=0,3@STATE={self.slot}@END".encode()
         if "fatal-program" in message:
             return b"@SAMPLE@ADD@STATUS=fatal@TEXT=unknown application@END"
         if "SYSTEM" in message:
             return f"@STATUS_REPORT@SYSTEM={self.system}@END".encode()
         if "UNIT=xrd" in message:
-            return b"@SAMPLE@MEASURED@SAMPLE_ID=S000@END@STATUS_REPORT@READY=yes@END"
+            return f"@SAMPLE@MEASURED@SAMPLE_ID=S000@END@STATUS_REPORT@READY={self.ready}@END".encode()
         measured = re.search(r"@MEASURE@SAMPLE_ID=(\w+)", message)
         if measured and self.after_s is not None:
             path = self.results / f"{measured[1]}.xrdml"
             self.clock.call_at(self.clock.now() + self.after_s, lambda: self.write(path), "x")
+            self.ready = "no" if self.after_s > 600.0 else "yes"
         return b"@STATUS=normal@END"
 
 
@@ -83,7 +92,7 @@ def test_a_sample_is_added_measured_and_its_file_found(
     aeris: Aeris, instrument: Diffractometer, clock: JumpClock, gate: FakeGate, noted: Noted
 ) -> None:
     assert end_of(clock, aeris.set("measure", **SCAN)) is None
-    assert [message for message in instrument.messages if "SAMPLE" in message] == [
+    assert [message for message in instrument.messages if "@SAMPLE@" in message] == [
         "@SAMPLE@ADD@APPLICATION=10-80deg-8min@SAMPLE_ID=S001@AT=0,3@END",
         "@SAMPLE@MEASURE@SAMPLE_ID=S001@APPLICATION=10-80deg-8min@END",
     ]
@@ -188,6 +197,64 @@ def test_a_measurement_whose_leave_is_void_leaves_the_instrument_free(
     assert not any("SAMPLE" in message for message in instrument.messages)
     gate.granted_ago_s = 0.0
     assert end_of(clock, aeris.set("measure", **SCAN)) is None
+
+
+def test_a_slot_that_is_empty_is_not_measured(aeris: Aeris, instrument: Diffractometer, clock: JumpClock) -> None:
+    instrument.slot = "free"
+    assert str(end_of(clock, aeris.set("measure", **SCAN))) == "xrd-1: nothing lies in slot 3"
+    assert not any("@SAMPLE@" in message for message in instrument.messages)
+
+
+def test_an_instrument_that_measures_already_is_left_alone(
+    aeris: Aeris, instrument: Diffractometer, clock: JumpClock
+) -> None:
+    instrument.ready = "no"
+    error = end_of(clock, aeris.set("measure", **SCAN))
+    assert isinstance(error, BusyError)
+    assert not any("@SAMPLE@" in message for message in instrument.messages)
+
+
+def test_a_file_of_another_sample_is_no_result(aeris: Aeris, instrument: Diffractometer, clock: JumpClock) -> None:
+    instrument.content = b"<xrdMeasurements><sample><id>S009</id></sample></xrdMeasurements>"
+    error = end_of(clock, aeris.set("measure", **SCAN))
+    assert "S001.xrdml says that it is of S009, not of S001" in str(error)
+    assert aeris.result_sample.get() == ""
+
+
+def test_a_start_whose_reply_was_lost_is_settled_by_asking_and_never_repeated(
+    aeris: Aeris, instrument: Diffractometer, clock: JumpClock
+) -> None:
+    instrument.lost, instrument.after_s = "@SAMPLE@MEASURE", 700.0
+    assert end_of(clock, aeris.set("measure", **SCAN)) is None
+    assert sum("@SAMPLE@MEASURE" in message for message in instrument.messages) == 1
+
+
+def test_a_start_that_was_lost_and_cannot_be_settled_says_that_it_is_unknown(
+    aeris: Aeris, instrument: Diffractometer, clock: JumpClock
+) -> None:
+    instrument.lost, instrument.after_s = "@SAMPLE@MEASURE", None
+    error = end_of(clock, aeris.set("measure", **SCAN))
+    assert "whether it was measured is unknown" in str(error)
+    assert sum("@SAMPLE@MEASURE" in message for message in instrument.messages) == 1
+
+
+def test_its_own_arm_moves_a_sample_to_a_free_slot(
+    aeris: Aeris, instrument: Diffractometer, clock: JumpClock, gate: FakeGate
+) -> None:
+    states = iter(["occupied", "occupied", "free", "free"])
+    honest = instrument.reply
+    instrument.reply = lambda message: (  # type: ignore[method-assign]
+        f"@STATE={next(states)}@END".encode() if "LOCATION" in message else honest(message)
+    )
+    assert end_of(clock, aeris.set("move-sample", from_slot=3, to_slot=5)) is None
+    assert gate.asked[-1].describe() == "move xrd-1/3 xrd-1/5"
+    assert "@SAMPLE@MOVE@SAMPLE_ID@AT=0,3@TO=0,5@END" in instrument.messages
+
+
+def test_who_commands_it_is_published(aeris: Aeris, instrument: Diffractometer) -> None:
+    instrument.system = "local"
+    look_at(aeris)
+    assert aeris.system.get() == "local"
 
 
 def test_a_sample_can_be_forgotten(aeris: Aeris, instrument: Diffractometer, clock: JumpClock) -> None:

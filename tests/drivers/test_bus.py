@@ -125,6 +125,38 @@ def test_hastening_ends_every_wait_of_the_device(clock: JumpClock, bus: Bus) -> 
     assert clock.now() == JUMP_EPOCH_S + 3
 
 
+def test_what_is_asked_for_does_not_wait_for_every_poll_that_is_due(clock: JumpClock, bus: Bus) -> None:
+    order: list[str] = []
+
+    def stop() -> Job:
+        order.append("stop")
+        yield from ()
+
+    statuses: list[ActionStatus] = []
+
+    class Slow(Ticking):
+        def poll(self) -> float:
+            order.append(self.name)
+            if not statuses:
+                statuses.append(begin(bus, stop(), "c"))
+            return super().poll()
+
+    for name in "abc":
+        bus.add(Slow(clock, name))
+    clock.sleep_until(JUMP_EPOCH_S + 1)
+    assert order == ["a", "stop", "b", "c"]
+
+
+def test_how_late_a_look_is_can_be_asked(clock: JumpClock, bus: Bus) -> None:
+    assert bus.late_s("d") == 0.0
+    bus.add(Ticking(clock))
+    clock.sleep_until(JUMP_EPOCH_S + 4)
+    assert bus.late_s("d") == -6.0
+    bus.close()
+    clock.sleep_until(JUMP_EPOCH_S + 70)
+    assert bus.late_s("d") == 60.0
+
+
 def test_a_call_gives_its_result_or_its_error(clock: JumpClock, bus: Bus) -> None:
     threads: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Registers of the 3216P."""
+"""Registers that Eurotherms have in common, against the numbers printed in their manual."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import math
 import pytest
 
 from drivers.codecs import eurotherm as wire
-from drivers.codecs.eurotherm import ProgramStatus, Summary
-from drivers.errors import CodecError, LimitError
-from drivers.furnace_program import FurnaceProgram, Step
+from drivers.codecs.eurotherm import Flags, Summary, Values
+from drivers.errors import CodecError
 
 
 @pytest.mark.parametrize(("register", "value"), [(65521, -15), (0, 0), (32767, 32767), (0x8001, -32767)])
@@ -30,44 +29,79 @@ def test_temperatures_have_the_decimals_that_are_configured(degc: float, decimal
     assert wire.decode_degc(register, decimals) == pytest.approx(degc, abs=0.5)
 
 
-def test_a_firing_fills_eight_segments_of_dwell_target_and_ramp() -> None:
-    program = FurnaceProgram((Step(5.0, 950.0, 21600.0), Step(2.5, 60.0)))
-    registers = wire.encode_program(program, 0)
-    assert registers[:6] == (360, 950, 50, 0, 60, 25)
-    assert registers[6:] == (0, 60, 0) * 6
+# ---------------------------------------------------------------- the area of 32-bit numbers, as HA026230 prints it
 
 
-def test_times_and_rates_round_but_never_to_none() -> None:
-    registers = wire.encode_program(FurnaceProgram((Step(0.02, 100.0, 12.0),)), 0)
-    assert registers[:3] == (1, 100, 1)
+def test_the_target_setpoint_is_at_32772_there() -> None:
+    assert wire.ieee_address(wire.TARGET_SETPOINT) == 32772
 
 
-def test_segments_are_read_back_as_they_were_written() -> None:
-    program = FurnaceProgram(tuple(Step(1.5 + k, 100.0 * k, 60.0 * k) for k in range(1, 9)))
-    assert wire.decode_program(wire.encode_program(program, 1), 1) == program
+def test_a_number_is_two_words_high_word_first() -> None:
+    assert wire.encode_float(1.001) == (0x3F80, 0x20C5)
+    assert wire.decode_float((0x3F80, 0x20C5)) == pytest.approx(1.001, abs=1e-7)
 
 
-def test_a_ninth_step_has_no_segment() -> None:
-    with pytest.raises(LimitError, match="9 steps, a 3216P holds 8"):
-        wire.encode_program(FurnaceProgram((Step(5.0, 100.0),) * 9), 0)
+def test_a_time_is_milliseconds() -> None:
+    assert wire.encode_time(120.0) == (0x0001, 0xD4C0)
+    assert wire.decode_time((0x0001, 0xD4C0)) == 120.0
 
 
-def test_a_look_gives_reading_setpoint_output_and_status() -> None:
-    live = wire.decode_live((850, 900, 0, 65, 860), 1, 1 << 13, 0)
-    assert (live.reading_degc, live.target_degc, live.output_percent, live.setpoint_degc) == (850, 900, 65, 860)
-    assert live.status is ProgramStatus.RUN
-    assert live.summary is Summary.PROGRAM_RUNNING
-    assert live.sensor_ok
+@pytest.mark.parametrize("time_s", [-1.0, 5e6])
+def test_a_time_that_does_not_fit_is_an_error(time_s: float) -> None:
+    with pytest.raises(CodecError, match="does not fit 32 bits"):
+        wire.encode_time(time_s)
 
 
-@pytest.mark.parametrize("bit", [5, 10])
-@pytest.mark.parametrize("reading", [32767, 25, 0])
-def test_a_broken_sensor_gives_no_number_whatever_the_register_holds(bit: int, reading: int) -> None:
-    live = wire.decode_live((reading, 0, 0, 0, 0), 0, 1 << bit, 0)
-    assert not live.sensor_ok
-    assert math.isnan(live.reading_degc)
+def test_a_whole_number_is_padded() -> None:
+    assert wire.encode_integer(7) == (7, 0x8000)
+    assert wire.decode_integer((0xFFFE, 0x8000)) == -2
+    with pytest.raises(CodecError, match="0007 0000 are no whole number"):
+        wire.decode_integer((7, 0))
 
 
-def test_a_status_of_another_model_is_not_guessed() -> None:
-    with pytest.raises(CodecError, match="16 is none of a 3216P"):
-        wire.decode_status(16)
+# ---------------------------------------------------------------- a look
+
+
+def test_the_status_byte_of_the_manual_is_manual_and_sensor_break() -> None:
+    assert Summary(0x30) == Summary.MANUAL | Summary.SENSOR_BREAK
+
+
+def test_a_look_gives_reading_target_output_and_setpoint() -> None:
+    assert wire.decode_values((850, 900, 0, 65, 860), 0) == Values(850.0, 900.0, 65.0, 860.0)
+    assert wire.decode_values((8505, 9000, 0, 655, 8600), 1, 1) == Values(850.5, 900.0, 65.5, 860.0)
+
+
+def test_32_bits_give_the_same_with_more_digits() -> None:
+    words = [word for value in (850.25, 900.0, 0.0, 65.5, 860.125) for word in wire.encode_float(value)]
+    assert wire.decode_ieee_values(words) == Values(850.25, 900.0, 65.5, 860.125)
+
+
+def test_an_output_that_cannot_be_is_no_number() -> None:
+    assert math.isnan(wire.decode_values((850, 900, 0, 655, 860), 0).output_percent)
+
+
+def test_only_a_one_counts_where_a_register_may_not_be_there() -> None:
+    assert wire.decode_flags((0x5A5A, 0, 0x1234)) == Flags(frozen=False, sensor_break=False, power_failed=False)
+    assert wire.decode_flags((1, 1, 1)) == Flags(frozen=True, sensor_break=True, power_failed=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (Values(6552.1, 0.0, 0.0, 0.0), "a reading of 6552.1 degC cannot be"),
+        (Values(-60.0, 0.0, 0.0, 0.0), "a reading of -60 degC cannot be, -50 to 1422 degC can"),
+        (Values(20.0, 9000.0, 0.0, 0.0), "a target setpoint of 9000 degC"),
+        (Values(20.0, 0.0, 0.0, math.nan), "a working setpoint of nan degC"),
+    ],
+)
+def test_what_cannot_be_is_no_reading(values: Values, said: str) -> None:
+    with pytest.raises(CodecError, match=said):
+        wire.check_values(values, wire.sane_range_degc(0.0, 1372.0), sensor_ok=True)
+
+
+def test_a_reading_that_means_nothing_is_not_judged() -> None:
+    wire.check_values(Values(math.nan, 0.0, 0.0, 0.0), (-50.0, 1422.0), sensor_ok=False)
+
+
+def test_an_instrument_that_says_no_range_may_read_what_furnaces_can() -> None:
+    assert wire.sane_range_degc(0.0, 0.0) == wire.SANE_DEGC

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -30,12 +31,18 @@ class Controller(RtuSlave):
     """A 3216P whose furnace follows its setpoint at once."""
 
     def __init__(self, clock: JumpClock) -> None:
-        super().__init__({1: 20, 23: 0, 107: 0x0203, 122: 0xF3, 525: 0})
+        super().__init__({1: 20, 23: 0, 107: 0x0203, 122: 0xF3, 131: 1, 525: 0})
         self.clock = clock
         self.started_s = math.inf
         self.held_s: float | None = None
         self.refresh = self.follow
         self.on_write = self.take
+        self.loses: Callable[[bytes], bool] = lambda request: False
+        """Whether the reply to a request goes astray, after it was carried out."""
+
+    def answer(self, data: bytes) -> bytes:
+        reply = super().answer(data)
+        return b"" if self.loses(data) else reply
 
     def follow(self) -> None:
         if self.registers[23] == 1:
@@ -66,6 +73,8 @@ class Controller(RtuSlave):
             now_s = self.clock.now()
             self.started_s = now_s if self.held_s is None else self.started_s + now_s - self.held_s
             self.held_s = None
+        elif self.registers[23] == 0:
+            self.registers[5] = self.registers.get(2, 0)
 
     def written(self, address: int) -> list[list[int]]:
         return [values for at, values in self.writes if at == address]
@@ -373,9 +382,9 @@ def test_a_programme_that_never_ends_fails_half_a_day_late(
     furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
 ) -> None:
     def lag() -> None:
-        controller.registers[1] = 640
+        controller.follow()
+        controller.registers.update({1: 640, 23: 1})
 
-    controller.registers[1] = 20
     status = furnace.set("run-program", steps=FIRING)
     clock.sleep_until(clock.now() + 1.0)
     controller.refresh = lag
@@ -475,7 +484,12 @@ def test_the_deadline_of_a_firing_moves_along_while_it_is_on_hold(
     clock.sleep_until(clock.now() + 48 * 3600)
     assert not status.done
     end_of(clock, furnace.set("continue-program"))
-    controller.refresh = lambda: None
+
+    def never_end() -> None:
+        controller.follow()
+        controller.registers[23] = 1
+
+    controller.refresh = never_end
     error = end_of(clock, status)
     assert "was to have ended by 2026-01-03T17:22+00:00 at the latest" in str(error)
 
@@ -595,3 +609,132 @@ def test_what_is_asked_for_after_a_reset_is_done(
     furnace.set("reset-program")
     assert end_of(clock, furnace.set("set-setpoint", degc=400.0)) is None
     assert controller.written(2) == [[0], [400]]
+
+
+# ---------------------------------------------------------------- a bad wire
+
+
+def writes(address: int, value: int) -> Callable[[bytes], bool]:
+    """Tells the write of a value to a register from everything else."""
+    return lambda request: request[1:6] == struct.pack(">BHH", 6, address, value)
+
+
+@pytest.fixture
+def hasty(furnace: Eurotherm3216P) -> Eurotherm3216P:
+    """The furnace, with a driver that waits milliseconds for replies."""
+    furnace.link._port.client.comm_params.timeout_connect = 0.005
+    furnace.link._port.quiet_s = 0.0
+    return furnace
+
+
+def test_a_run_whose_reply_was_lost_is_asked_about_and_not_repeated(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.loses = writes(23, 1)
+    assert end_of(clock, hasty.set("run-program", steps=FIRING)) is None
+    assert controller.written(23) == [[0], [1]]
+
+
+def test_a_run_that_did_not_arrive_is_told_and_not_repeated(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    arrived = controller.on_write
+    controller.on_write = lambda at, values: None if (at, values) == (23, [1]) else arrived(at, values)
+    controller.loses = writes(23, 1)
+    error = end_of(clock, hasty.set("run-program", steps=FIRING))
+    assert "was told to run its programme and is in state reset (furnace-1: nobody answers" in str(error)
+    assert controller.written(23) == [[0], [1]]
+
+
+def test_a_run_after_which_nobody_answers_leaves_it_unknown(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    def fall_silent(request: bytes) -> bool:
+        controller.mute = controller.mute or writes(23, 1)(request)
+        return controller.mute
+
+    controller.loses = fall_silent
+    error = end_of(clock, hasty.set("run-program", steps=FIRING))
+    assert "and answers no more, so whether it runs is unknown: look at it" in str(error)
+    assert controller.written(23) == [[0], [1]]
+
+
+def test_a_setting_whose_reply_was_lost_is_read_back(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.loses = writes(2, 400)
+    assert end_of(clock, hasty.set("set-setpoint", degc=400.0)) is None
+    assert controller.written(2) == [[400]]
+
+
+def test_a_setting_that_did_not_arrive_is_written_again(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    arrived = controller.on_write
+
+    def first_is_lost(request: bytes) -> bool:
+        return writes(2, 400)(request) and len(controller.written(2)) == 1
+
+    controller.loses = first_is_lost
+    controller.on_write = lambda at, values: (
+        None if at == 2 and len(controller.written(2)) == 1 else arrived(at, values)
+    )
+    assert end_of(clock, hasty.set("set-setpoint", degc=400.0)) is None
+    assert controller.written(2) == [[400], [400]]
+
+
+def test_a_reset_is_repeated_until_somebody_answers(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    running = hasty.set("run-program", steps=FIRING)
+    clock.sleep_until(clock.now() + 600)
+    controller.mute = True
+    reset = hasty.set("reset-program")
+    clock.sleep_until(clock.now() + 2.5)
+    controller.mute = False
+    assert end_of(clock, reset) is None
+    assert (controller.registers[23], controller.registers[2]) == (0, 0)
+    assert "was ended by a stop" in str(end_of(clock, running))
+
+
+def test_another_unit_behind_the_address_is_noticed_at_a_look(
+    hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    look_at(hasty)
+    assert hasty.comm_ok.get() == 1
+    controller.registers[131] = 2
+    clock.sleep_until(clock.now() + 61)
+    assert hasty.comm_ok.get() == 0
+    assert math.isnan(hasty.reading_degc.get())
+    assert "address 131 holds 2 instead of 1" in str(hasty.last_error)
+
+
+@pytest.mark.parametrize("register", [65521 - 300, 9000])
+def test_a_reading_that_cannot_be_is_none(hasty: Eurotherm3216P, controller: Controller, register: int) -> None:
+    controller.registers.update({1: register, 11: 0, 12: 1372})
+    hasty.identify()
+    look_at(hasty)
+    assert hasty.comm_ok.get() == 0
+    assert math.isnan(hasty.reading_degc.get())
+    assert "cannot be, -50 to 1422 degC can" in str(hasty.last_error)
+
+
+def test_a_programme_status_of_another_model_is_an_error(hasty: Eurotherm3216P, controller: Controller) -> None:
+    controller.registers[23] = 16
+    look_at(hasty)
+    assert "says programme status 16, there are 0, 1, 2, 3: is it another model?" in str(hasty.last_error)
+
+
+def test_what_the_instrument_complains_about_is_passed_on(hasty: Eurotherm3216P, controller: Controller) -> None:
+    controller.registers[75] = 0x42
+    look_at(hasty)
+    assert hasty.trouble.get() == "alarm 2, loop break"
+    assert hasty.local_override.get() == 0
+
+
+def test_a_programme_is_run_through_once_by_the_minute(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    controller.registers.update({332: 5, 531: 1, 321: 0, 328: 3})
+    end_of(clock, furnace.set("run-program", steps=FIRING))
+    assert [controller.registers[at] for at in (332, 531, 321, 328)] == [1, 0, 1, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from bluesky.protocols import Movable, Readable, Stoppable
 from ophyd import Component
 
 from drivers.bus import Bus, Job
-from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.clock import JUMP_EPOCH_S, JumpClock, RealClock
 from drivers.errors import ActionFailedError, GrantError, LinkError, UnknownVerbError, WrongInstrumentError
 from drivers.gate import GRANT_LIFE_S, CommandDeniedError, acting_as
 from drivers.instrument import Instrument
@@ -36,6 +37,8 @@ class Lamp(Instrument):
         super().__init__(name, gate=gate, clock=clock, bus=bus)
         self.brightness_cd.limit(0.0, 100.0)
         self.is_gone = self.is_another = False
+        self.hangs = threading.Event()
+        self.period_s = 10.0
 
     def light(self, for_s: float) -> ActionStatus:
         grant = self._authorize("light", for_s, "s")
@@ -58,10 +61,12 @@ class Lamp(Instrument):
         return "a lamp"
 
     def _look(self) -> float:
+        while self.hangs.is_set():
+            time.sleep(0.002)
         if self.is_gone:
             raise LinkError("lamp-1: nobody answers")
         self._publish(brightness_cd=80.0, colour="red")
-        return self.clock.now() + 10.0
+        return self.clock.now() + self.period_s
 
 
 @pytest.fixture
@@ -130,6 +135,76 @@ def test_somebody_else_after_a_silence_is_not_taken_for_the_instrument(lamp: Lam
     clock.sleep_until(JUMP_EPOCH_S + 60)
     assert lamp.comm_ok.get() == 0
     assert isinstance(lamp.last_error, WrongInstrumentError)
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamp]:
+    """A lamp in real time, whose readings are soon stale."""
+    monkeypatch.setattr(Instrument, "STALE_S", 0.05)
+    clock = RealClock()
+    bus = Bus("real", clock)
+    lamp = Lamp("lamp-1", gate=FakeGate(clock), clock=clock, bus=bus)  # type: ignore[arg-type]
+    monkeypatch.setattr(lamp, "period_s", 0.01)
+    yield lamp
+    bus.close()
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 5.0
+    while not what():
+        assert time.monotonic() < end_s
+        time.sleep(0.002)
+
+
+def test_readings_of_a_thread_that_hangs_are_unknown_after_a_while(real: Lamp) -> None:
+    real.bus.add(real)
+    wait_for(lambda: real.comm_ok.get() == 1)
+    real.hangs.set()
+    wait_for(lambda: real.comm_ok.get() == 0)
+    assert math.isnan(real.brightness_cd.get())
+    assert math.isnan(real.read()["lamp-1_brightness_cd"]["value"])
+    assert real.colour.get() == "unknown"
+    assert 0.05 < real.age_s.get() < 5.0
+    real.hangs.clear()
+    wait_for(lambda: real.comm_ok.get() == 1)
+    assert real.brightness_cd.get() == 80.0
+
+
+def test_readings_of_a_thread_that_died_are_unknown(real: Lamp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    real.bus.add(real)
+    wait_for(lambda: real.comm_ok.get() == 1)
+
+    def defect() -> float:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(real, "_look", defect)
+    wait_for(lambda: real.comm_ok.get() == 0)
+    assert math.isnan(real.brightness_cd.get())
+    assert real.bus.late_s("lamp-1") == math.inf
+
+
+def test_a_steady_stretch_makes_no_reading_stale(lamp: Lamp, clock: JumpClock) -> None:
+    lamp.period_s = 60.0
+    for _ in range(20):
+        clock.sleep_until(clock.now() + 7.0)
+        assert lamp.comm_ok.get() == 1
+        assert lamp.brightness_cd.get() == 80.0
+
+
+def test_whoever_listens_hears_the_last_value_and_every_later_one(lamp: Lamp, clock: JumpClock) -> None:
+    clock.sleep_until(JUMP_EPOCH_S + 1)
+    heard: list[tuple[float, float]] = []
+
+    def note(*, value: float, timestamp: float, **_: object) -> None:
+        heard.append((value, timestamp - JUMP_EPOCH_S))
+
+    lamp.brightness_cd.subscribe(note)
+    clock.sleep_until(JUMP_EPOCH_S + 11)
+    end_s = time.monotonic() + 5.0
+    while len(heard) < 2 and time.monotonic() < end_s:
+        time.sleep(0.002)
+    assert heard == [(80.0, 0.0), (80.0, 10.0)]
 
 
 def test_an_action_fails_after_a_few_silences_and_not_before(lamp: Lamp, clock: JumpClock) -> None:

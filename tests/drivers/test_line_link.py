@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from drivers.address import SerialAddress, parse_address
 from drivers.errors import GrantError, LinkError
 from drivers.gate import Command, Granted
 from drivers.links import LineLink
+from drivers.links.stream import StreamPort
 from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, by_line
 
 ServePty = Callable[[Answer], FakePty]
@@ -24,7 +27,9 @@ def links(noted: Noted) -> Iterator[Callable[..., LineLink]]:
     opened: list[LineLink] = []
 
     def make(url: str, **settings: object) -> LineLink:
-        opened.append(LineLink("scale", url, noted, **{"timeout_s": 0.05, "act_timeout_s": 0.05, **settings}))  # type: ignore[arg-type]
+        timing = {"timeout_s": 0.05, "act_timeout_s": 0.05}
+        port = StreamPort(parse_address(url), noted, quiet_s=0.01)  # type: ignore[arg-type]
+        opened.append(LineLink("scale", url, noted, **{**timing, "port": port, **settings}))  # type: ignore[arg-type]
         return opened[-1]
 
     yield make
@@ -117,19 +122,19 @@ def test_a_reply_that_is_cut_is_no_reply(serve_pty: ServePty, links: Callable[..
 
 
 def test_a_missing_port_is_told_with_its_path(tmp_path: Path, links: Callable[..., LineLink]) -> None:
-    with pytest.raises(LinkError, match=r"scale: .*/nothing cannot be opened .*No such file.*is the instrument on"):
+    with pytest.raises(LinkError, match=r"scale: .*/nothing cannot be opened: there is no such port: is the adapter"):
         links(str(tmp_path / "nothing")).query("I4")
 
 
 def test_nobody_listening_is_told(links: Callable[..., LineLink]) -> None:
-    with pytest.raises(LinkError, match=r"cannot be opened .*refused"):
+    with pytest.raises(LinkError, match=r"nobody answers at socket://127.0.0.1:1 \(connection refused\): is the inst"):
         links("socket://127.0.0.1:1").query("I4")
 
 
 def test_a_port_in_use_is_told(serve_pty: ServePty, links: Callable[..., LineLink]) -> None:
     far = serve_pty(by_line(echo))
     links(far.path).query("a")
-    with pytest.raises(LinkError, match="no other program using it"):
+    with pytest.raises(LinkError, match=r"/tty0 cannot be opened: it is in use: end the other program that has it"):
         links(far.path).query("b")
 
 
@@ -162,6 +167,51 @@ def test_a_flood_without_a_line_end_is_no_line_protocol(
     server = serve_socket(lambda _: b"x" * 200)
     with pytest.raises(LinkError, match="without a line end"):
         links(f"socket://127.0.0.1:{server.port}", timeout_s=1.0).query("a")
+
+
+def test_lines_may_end_with_a_carriage_return_alone_and_be_padded(
+    serve_pty: ServePty, links: Callable[..., LineLink], noted: Noted
+) -> None:
+    link = links(serve_pty(lambda _: b"\0A +014.62     N2\b\b\rA M00 x\r").path, terminator=b"\r")
+    assert link.query("A") == "A +014.62     N2"
+    assert link.read_line_if_any() == "A M00 x"
+    assert noted.sent() == [b"A\r"]
+
+
+def test_a_late_line_does_not_answer_the_next_question(serve_pty: ServePty, links: Callable[..., LineLink]) -> None:
+    late: list[threading.Timer] = []
+
+    def answer(data: bytes) -> bytes:
+        if late:
+            return b"got " + data
+        late.append(threading.Timer(0.1, lambda: os.write(far.near, b"got " + data)))
+        late[0].start()
+        return b""
+
+    far = serve_pty(answer)
+    link = links(far.path, port=StreamPort(SerialAddress(far.path), Noted(), quiet_s=0.15), tries=1)
+    with pytest.raises(LinkError):
+        link.query("a")
+    assert link.query("b") == "got b"
+    late[0].join()
+
+
+def test_lines_that_never_answer_end_at_the_deadline(serve_socket: ServeSocket, links: Callable[..., LineLink]) -> None:
+    server = serve_socket(lambda _: b"noise\n" * 1000)
+    link = links(f"socket://127.0.0.1:{server.port}", tries=1)
+    began_s = time.monotonic()
+    with pytest.raises(LinkError, match="nobody answers"):
+        link.query("a", accepts=lambda line: line == "signal")
+    assert time.monotonic() - began_s < 1.0
+
+
+def test_a_stream_on_which_nobody_answers_is_replaced(
+    serve_socket: ServeSocket, links: Callable[..., LineLink]
+) -> None:
+    server = serve_socket(lambda _: b"")
+    with pytest.raises(LinkError, match="nobody answers"):
+        links(f"socket://127.0.0.1:{server.port}").query("a")
+    assert server.connections == 3
 
 
 def test_leave_for_another_device_sends_nothing(

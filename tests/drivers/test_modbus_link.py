@@ -18,9 +18,11 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.address import ModbusAddress, SerialAddress, SocketAddress
-from drivers.errors import GrantError, LinkError, RefusedError
+from drivers.bus import Bus
+from drivers.errors import CodecError, GrantError, LinkError, RefusedError
 from drivers.gate import Command, Granted
-from drivers.links import ModbusLink, ModbusPort
+from drivers.links import ModbusLink, ModbusPort, open_modbus
+from drivers.links.modbus import Canary, ModbusRefusedError
 from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, RtuSlave, crc
 
 GRANT = Granted(Command("furnace-1", "set-setpoint", 400.0, "degC"), 0.0)
@@ -240,14 +242,110 @@ def test_a_sound_reply_of_another_length_is_not_believed(serve_pty: ServePty, li
         link_to(SerialAddress(serve_pty(answer).path)).read_registers(1, 1)
 
 
-@pytest.mark.parametrize(("code", "questions"), [(2, 1), (4, 1), (6, 3)])
+@pytest.mark.parametrize(("code", "questions"), [(1, 1), (2, 1), (3, 1), (4, 1), (7, 1), (8, 1), (5, 3), (6, 3)])
 def test_only_a_busy_unit_is_asked_again(
     serve_pty: ServePty, link_to: MakeLink, noted: Noted, code: int, questions: int
 ) -> None:
     reply = bytes([1, 0x83, code])
-    with pytest.raises(RefusedError, match=f"Modbus exception {code}"):
+    with pytest.raises(ModbusRefusedError, match=f"Modbus exception {code}") as caught:
         link_to(SerialAddress(serve_pty(lambda _: reply + crc(reply)).path)).read_registers(1, 1)
+    assert caught.value.code == code
     assert len(noted.sent()) == questions
+
+
+@pytest.mark.parametrize("code", [10, 11])
+def test_a_gateway_that_does_not_reach_the_unit_is_nobody_there(
+    serve_pty: ServePty, link_to: MakeLink, noted: Noted, code: int
+) -> None:
+    reply = bytes([1, 0x83, code])
+    with pytest.raises(LinkError, match=r"the gateway at modbus-rtu:/dev/f1/1 does not reach unit 1 \(Modbus exc"):
+        link_to(SerialAddress(serve_pty(lambda _: reply + crc(reply)).path)).read_registers(1, 1)
+    assert len(noted.sent()) == 3
+
+
+def test_an_echo_of_another_command_is_not_taken_for_its_own(serve_pty: ServePty, link_to: MakeLink) -> None:
+    echo = bytes([1, 6, 0, 3, 0, 9])
+    link = link_to(SerialAddress(serve_pty(lambda _: echo + crc(echo)).path))
+    with pytest.raises(LinkError, match=r"answered another command .* whether that was carried out is unknown"):
+        link.write_register(2, 400, GRANT)
+
+
+def test_the_echo_of_a_write_is_no_register(serve_pty: ServePty, link_to: MakeLink) -> None:
+    echo = bytes([1, 6, 0, 3, 0, 9])
+    link = link_to(SerialAddress(serve_pty(lambda _: echo + crc(echo)).path))
+    with pytest.raises(LinkError, match="answered function 6, and 3 was asked: is another program on the line"):
+        link.read_registers(3, 1)
+
+
+def test_what_fits_no_register_is_not_written(serve_pty: ServePty, link_to: MakeLink, noted: Noted) -> None:
+    with pytest.raises(CodecError, match="furnace-1: -1 was to be written, and a register holds 0 to 65535"):
+        link_to(SerialAddress(serve_pty(lambda _: b"").path)).write_register(2, -1, GRANT)
+    assert noted.sent() == []
+
+
+class Stuttering:
+    """A slave on a line that sends a reply again a little later."""
+
+    def __init__(self, slave: RtuSlave, after_s: float, times: int) -> None:
+        self._slave, self._after_s, self._left = slave, after_s, times
+        self.far: FakePty | None = None
+        self.timers: list[threading.Timer] = []
+
+    def answer(self, data: bytes) -> bytes:
+        reply = self._slave.answer(data)
+        if self._left and reply:
+            self._left -= 1
+            self.timers.append(threading.Timer(self._after_s, self._again, [reply]))
+            self.timers[-1].start()
+            time.sleep(0.002)
+        return reply
+
+    def _again(self, reply: bytes) -> None:
+        assert self.far is not None
+        os.write(self.far.near, reply)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.004, 0.01])
+def test_a_line_that_repeats_replies_gives_no_wrong_values_where_a_canary_is_read(
+    serve_pty: ServePty, link_to: MakeLink, after_s: float
+) -> None:
+    slave = RtuSlave({1: 25, 2: 400, 122: 0xF3})
+    line = Stuttering(slave, after_s, times=6)
+    far = line.far = serve_pty(line.answer)
+    link = link_to(SerialAddress(far.path), tries=8)
+    for value in range(30, 40):
+        slave.registers[1] = value
+        blocks = link.read_blocks([(1, 1), (2, 1)], Canary(122, (0xF3, 0)))
+        assert blocks == [(value,), (400,)]
+    for timer in line.timers:
+        timer.join()
+
+
+def test_a_canary_that_is_wrong_fails_the_whole_reading(serve_pty: ServePty, link_to: MakeLink) -> None:
+    link = link_to(SerialAddress(serve_pty(RtuSlave({1: 25, 122: 7}).answer).path))
+    with pytest.raises(LinkError, match=r"3 times in a row \(address 122 holds 7 instead of 243\): is another program"):
+        link.read_blocks([(1, 1)], Canary(122, (0xF3,)))
+
+
+def test_units_of_one_line_share_its_port_and_one_that_is_silent_disturbs_no_other(
+    serve_pty: ServePty, bus: Bus, noted: Noted
+) -> None:
+    slave = RtuSlave({1: 25})
+    far = serve_pty(lambda data: slave.answer(data) if data[0] == 1 else b"")
+    there = open_modbus("furnace-1", f"modbus-rtu:{far.path}/1", noted, bus, timeout_s=0.05, quiet_s=0.01)
+    gone = open_modbus("furnace-2", f"modbus-rtu:{far.path}/2", noted, bus, timeout_s=0.05, quiet_s=0.01)
+    for _ in range(3):
+        assert there.read_registers(1, 1) == (25,)
+        with pytest.raises(LinkError, match=r"furnace-2: nobody answers at modbus-rtu:.*/2"):
+            gone.read_registers(1, 1)
+    assert there._port.openings == 1
+    slave.mute = True
+    for link in (there, gone):
+        with pytest.raises(LinkError):
+            link.read_registers(1, 1)
+    slave.mute = False
+    assert there.read_registers(1, 1) == (25,)
+    assert there._port.openings == 2
 
 
 def test_a_register_that_must_never_be_written_is_not(serve_pty: ServePty, link_to: MakeLink, noted: Noted) -> None:
@@ -300,8 +398,8 @@ def test_a_connection_that_the_other_end_resets_is_nobody_there(link_to: MakeLin
         thread.join()
 
 
-def test_a_missing_port_is_nobody_there(link_to: MakeLink) -> None:
-    with pytest.raises(LinkError, match="nobody answers"):
+def test_a_missing_port_is_told(link_to: MakeLink) -> None:
+    with pytest.raises(LinkError, match=r"furnace-1: modbus-rtu:/dev/f1/1 cannot be opened: there is no such port"):
         link_to(SerialAddress("/nonexistent/tty")).read_registers(1, 1)
 
 

@@ -11,7 +11,7 @@ from drivers.errors import CodecError, LimitError, RefusedError
 HEAD = """<?xml version="1.0" encoding="ISO-8859-1"?>
 <Info_head><Substance>BaCO3 &amp; more</Substance><Lot_ID>BaCO3-lot7</Lot_ID><User_ID>me</User_ID>
 <Content Unit="mg">12000.00</Content><Rem._dosages>231</Rem._dosages>
-<Rem._quantity Unit="g">8.5</Rem._quantity></Info_head>"""
+<Rem._quantity Unit="g">8.5</Rem._quantity><Head_ID>1007</Head_ID></Info_head>"""
 
 RESULT = """<Dosing><Sample_ID>S001</Sample_ID><Substance>BaCO3</Substance>
 <Target_quantity Unit="mg">592.00</Target_quantity><Content Unit="mg">592.31</Content>
@@ -38,7 +38,14 @@ RESULT = """<Dosing><Sample_ID>S001</Sample_ID><Substance>BaCO3</Substance>
         (wire.ASK_RESULT, "QRD 2 4 12 B", Reply(Answer.STARTED)),
         (wire.ASK_RESULT, "QRD 2 4 L", Reply(Answer.WRONG_PARAMETER)),
         (wire.ASK_RESULT, "QRD 2 4 11 A", None),
-        ("QRD 2 2 8", "QRD 2 2 8 1 A", Reply(Answer.DONE, value="1")),
+        (wire.ASK_SAMPLER_ON, "QRD 2 2 8 1 A", Reply(Answer.DONE, value="1")),
+        (wire.ASK_PAN, "QRD 2 2 9 0 A", Reply(Answer.DONE, value="0")),
+        (wire.ASK_SAMPLER, "QRD 2 3 8 30 A", Reply(Answer.DONE, value="30")),
+        (wire.MOVE_SAMPLER, "QRA 60 8 I 13", Reply(Answer.NOT_DONE, code=13)),
+        (wire.STOP_DOSING, "QRA 61 4 B", Reply(Answer.STARTED)),
+        (wire.STOP_DOSING, "QRA 61 1 I 8", None),
+        (wire.DECLARE_EMPTY, "QRD 1 1 9 I 6", Reply(Answer.NOT_DONE, code=6)),
+        (wire.ASK_HEAD, "QRD 2 4 11 A", Reply(Answer.DONE)),
     ],
 )
 def test_a_line_answers_its_command(command: str, line: str, reply: Reply | None) -> None:
@@ -86,14 +93,14 @@ def test_a_sample_id_is_one_short_word() -> None:
 
 
 def test_the_door_is_where_it_is_said_to_be() -> None:
-    assert wire.parse_door(Reply(Answer.DONE, value="9")) is wire.Door.MOVING
+    assert wire.Door(wire.parse_number(Reply(Answer.DONE, value="9"), wire.DOORS)) is wire.Door.MOVING
     for value in (None, "1", "x"):
         with pytest.raises(CodecError):
-            wire.parse_door(Reply(Answer.DONE, value=value))
+            wire.parse_number(Reply(Answer.DONE, value=value), wire.DOORS)
 
 
 def test_a_head_tells_its_lot_and_what_is_left() -> None:
-    assert wire.parse_head(HEAD) == Head("BaCO3 & more", "BaCO3-lot7", 8500.0, 231)
+    assert wire.parse_head(HEAD) == Head("BaCO3 & more", "BaCO3-lot7", 8500.0, 231, "1007")
 
 
 def test_a_head_without_a_lot_is_told_apart() -> None:
@@ -102,7 +109,7 @@ def test_a_head_without_a_lot_is_told_apart() -> None:
 
 
 def test_a_result_tells_what_was_dosed() -> None:
-    assert wire.parse_result(RESULT) == DosingResult(592.31, "valid", "BaCO3", "S001")
+    assert wire.parse_result(RESULT) == DosingResult(592.31, "valid", "BaCO3", "S001", target_mg=592.0)
 
 
 def test_a_result_around_which_the_xml_is_broken_is_read_all_the_same() -> None:
@@ -113,3 +120,43 @@ def test_a_result_around_which_the_xml_is_broken_is_read_all_the_same() -> None:
 def test_a_result_without_a_mass_is_no_result(xml: str) -> None:
     with pytest.raises(CodecError):
         wire.parse_result(xml)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sent"),
+    [
+        ("tap_before", True, ("QRD 1 1 1", "1")),
+        ("tap_while", 0, ("QRD 1 1 2", "0")),
+        ("tap_intensity", 40.0, ("QRD 1 1 3", "40")),
+        ("tap_time", "10", ("QRD 1 1 4", "10")),
+        ("tolerance_mode", 1, ("QRD 1 1 7", "1")),
+        ("user_id", "me", ("QRD 1 1 13", "me")),
+        ("algorithm", 1, ("QRD 1 1 14", "1")),
+        ("antistatic", False, ("QRD 1 1 15", "0")),
+    ],
+)
+def test_a_setting_of_the_lab_file_becomes_a_line(name: str, value: object, sent: tuple[str, str]) -> None:
+    assert wire.encode_setting(name, value) == sent
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("tap_before", 2, "tap_before is 2, Quantos takes 0 to 1"),
+        ("tap_intensity", 5, "tap_intensity is 5, Quantos takes 10 to 100"),
+        ("tap_time", 1.5, r"tap_time is 1\.5, Quantos takes 1 to 10"),
+        ("user_id", "two words", "user id 'two words': Quantos takes one plain word"),
+    ],
+)
+def test_a_setting_that_quantos_does_not_take_is_told(name: str, value: object, said: str) -> None:
+    with pytest.raises(LimitError, match=said):
+        wire.encode_setting(name, value)
+
+
+def test_positions_and_numbers_are_those_that_there_are() -> None:
+    assert [wire.encode_position(n) for n in (0, 30)] == ["0", "30"]
+    with pytest.raises(LimitError, match=r"position 31 of the autosampler requested, it has 0 .home. to 30"):
+        wire.encode_position(31)
+    for value in (None, "x", "2", "-1"):
+        with pytest.raises(CodecError):
+            wire.parse_number(Reply(Answer.DONE, value=value), range(2))

@@ -31,12 +31,18 @@ class Robot:
         self.ends = "DONE"
         self.started_s = 0.0
         self.refuses: str | None = None
+        self.jobs = 6
+        self.lose_request = self.lose_reply = 0
 
     def respond(self, line: str) -> list[str]:
         self.lines.append(line)
         match line.split():
             case ["ID?"]:
                 return [self.identity]
+            case ["JOB?", number] if int(number) > self.jobs:
+                return ["ERR no such job"]
+            case ["JOB?", number] if int(number) < self.jobs:
+                return [f"JOB {number} DONE"]
             case ["JOB?", number]:
                 over = self.clock.now() >= self.started_s + self.takes_s
                 return [f"JOB {number} {self.ends if over else 'BUSY'}"]
@@ -49,8 +55,15 @@ class Robot:
                 return ["STOPPED"]
         if self.refuses:
             return [f"ERR {self.refuses}"]
+        if self.lose_request:
+            self.lose_request -= 1
+            return []
         self.started_s = self.clock.now()
-        return ["JOB 7"]
+        self.jobs += 1
+        if self.lose_reply:
+            self.lose_reply -= 1
+            return []
+        return [f"JOB {self.jobs}"]
 
 
 @pytest.fixture
@@ -67,7 +80,7 @@ def mover(
     noted: Noted,
     bus: Bus,
 ) -> TextMover:
-    server = serve_socket(by_line(robot.respond, end=b"\n"))
+    server = serve_socket(by_line(lambda line: robot.respond(line), end=b"\n"))
     mover = build("mover-1", "text-mover", f"socket://127.0.0.1:{server.port}", {}, gate, clock, noted, bus)
     assert isinstance(mover, TextMover)
     return mover
@@ -122,7 +135,8 @@ def test_mixing_is_looked_at_rarely_until_it_should_be_over(mover: TextMover, ro
     mixing = mover.set("mix", position="mill-1/1", time_s=600.0, speed_rpm=300.0, method="ball-mill")
     assert end_of(clock, mixing) is None
     assert clock.now() == JUMP_EPOCH_S + 600
-    assert robot.lines.count("JOB? 7") == 10
+    told = robot.lines.index("MIX mill-1/1 600 300 ball-mill")
+    assert robot.lines[told:].count("JOB? 7") == 10
 
 
 def test_a_failed_job_says_why(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
@@ -230,7 +244,7 @@ def test_after_a_job_that_was_stopped_nobody_knows_where_the_arm_is(
     status = mover.set("move", **MOVE)
     clock.sleep_until(clock.now() + 5)
     assert end_of(clock, mover.set("stop")) is None
-    assert robot.lines[-1] == "STOP"
+    assert robot.lines.count("STOP") == 1
     assert gate.asked[-1].describe() == "stop"
     assert isinstance(end_of(clock, status), ActionFailedError)
     assert mover.inside.get() == "unknown"
@@ -256,3 +270,74 @@ def test_a_queued_move_goes_on_after_success(mover: TextMover, robot: Robot, clo
     mover.stop(success=True)
     assert end_of(clock, cleaning) is None
     assert robot.lines.count("CLEAN vials/1") == 1
+
+
+# ---------------------------------------------------------------- replies that are lost
+
+
+@pytest.fixture
+def impatient(mover: TextMover) -> TextMover:
+    mover.link.act_timeout_s = 0.05
+    return mover
+
+
+def test_a_job_whose_reply_was_lost_is_found_by_its_number_and_not_told_again(
+    impatient: TextMover, robot: Robot, clock: JumpClock
+) -> None:
+    robot.lose_reply = 1
+    assert end_of(clock, impatient.set("move", **MOVE)) is None
+    assert robot.lines.count("MOVE crucibles/1 furnace-1/1") == 1
+    assert impatient.inside.get() == ""
+
+
+def test_a_job_that_did_not_arrive_is_told_again(impatient: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.lose_request = 1
+    assert end_of(clock, impatient.set("move", **MOVE)) is None
+    assert robot.lines.count("MOVE crucibles/1 furnace-1/1") == 2
+    assert robot.jobs == 7
+
+
+def test_a_job_that_never_arrives_has_moved_nothing(impatient: TextMover, robot: Robot, clock: JumpClock) -> None:
+    robot.lose_request = 99
+    error = end_of(clock, impatient.set("move", **MOVE))
+    assert str(error) == "mover-1: was told MOVE crucibles/1 furnace-1/1 3 times and has begun nothing"
+    assert impatient.inside.get() == ""
+
+
+def test_a_job_that_did_not_arrive_is_not_told_again_after_a_stop(
+    impatient: TextMover, robot: Robot, clock: JumpClock
+) -> None:
+    robot.lose_request = 99
+    status = impatient.set("move", **MOVE)
+    clock.sleep_until(clock.now() + 1.5)
+    assert end_of(clock, impatient.set("stop")) is None
+    assert "given up, because it was stopped" in str(end_of(clock, status))
+    assert robot.lines.count("MOVE crucibles/1 furnace-1/1") == 1
+
+
+def test_a_mover_that_was_switched_off_counts_from_the_start(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    assert end_of(clock, mover.set("move", **MOVE)) is None
+    robot.jobs = 0
+    assert end_of(clock, mover.set("move", **MOVE)) is None
+    assert robot.jobs == 1
+
+
+def test_an_answer_about_another_job_or_position_is_none(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    honest = robot.respond
+    robot.respond = lambda line: ["AT vials/9 V009"] if line.startswith("AT?") else honest(line)  # type: ignore[method-assign]
+    assert "does not tell of vials/1" in str(end_of(clock, mover.set("look-at", position="vials/1")))
+
+
+def test_another_mover_behind_the_address_is_an_error(mover: TextMover, robot: Robot) -> None:
+    assert mover.identify() == "text mover SN-mover-1"
+    robot.identity = "ID text-mover 1 SN-mover-2"
+    with pytest.raises(WrongInstrumentError, match=r"SN-mover-2 answers at .*, and SN-mover-1 did before"):
+        mover.identify()
+
+
+def test_a_mover_that_is_switched_off_under_way_has_failed(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    status = mover.set("move", **MOVE)
+    clock.sleep_until(clock.now() + 5)
+    robot.jobs = 0
+    assert str(end_of(clock, status)) == "mover-1: knows of no job 7 any more: was it switched off?"
+    assert mover.inside.get() == "unknown"

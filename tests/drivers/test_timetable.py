@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from drivers.timetable import ADOPTED_POLL_S, Cooling, Timetable
+from drivers.furnaces.timetable import ADOPTED_POLL_S, Cooling, Timetable
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_faults_of_several_devices_come_together_each_with_its_line(lab_folder: 
     assert (lab_folder.line_of("lab.yaml", "{mass: 2}"), "devices.doser-1.limits.mass: 2 is no quantity") in [
         (line, message.partition(": write")[0]) for line, message in faults
     ]
-    assert any("there is no driver 'text-moover' (there are aeris, eurotherm-3216p, " in m for _, m in faults)
+    assert any("there is no driver 'text-moover' (there are aeris, alicat, " in m for _, m in faults)
     assert any(m.endswith("did you mean 'text-mover'?") for _, m in faults)
     assert lab_folder.line_of("lab.yaml", "sim/xrd") in {line for line, message in faults if "no known form" in message}
 
@@ -287,6 +287,17 @@ def test_what_cannot_be_declared_for_a_lost_lease_is_refused_with_its_line(
     assert any(fault.line == line and "on_lease_loss" in fault.message for fault in refused.value.faults)
 
 
+@pytest.mark.parametrize(("results", "key"), [("", "address"), (', results: "dir:sim/xrd-1"', "results")])
+def test_a_real_diffractometer_says_where_its_files_are(lab_folder: LabFolder, results: str, key: str) -> None:
+    path = lab_folder.change("lab.yaml", "socket://sim:7702", "socket://192.0.2.61:702")
+    lab_folder.change("lab.yaml", "wavelength: CuKa", f"wavelength: CuKa{results}")
+    ((line, message),) = faults_of(path)
+    assert line == lab_folder.line_of("lab.yaml", "192.0.2.61")
+    assert message.startswith(f"devices.xrd-1.{key}: its files would be looked for at ")
+    lab_folder.change("lab.yaml", f"wavelength: CuKa{results}", 'wavelength: CuKa, results: "dir:/mnt/xrd-1"')
+    assert lab_folder.load().real_devices == ["xrd-1"]
+
+
 # ---------------------------------------------------------------- limits and options, as a driver names them
 
 POLLED = ':5020/1", watchdog: 1 s'
@@ -330,10 +341,16 @@ def test_a_limit_that_a_driver_does_not_have_is_told_with_those_that_it_has(
         (
             "{pol: 2 s}",
             "pol",
-            "driver safety-io has no option 'pol' (it has timeout, baud, parity, stop_bits, poll): "
+            "driver safety-io has no option 'pol' (it has timeout, act_timeout, baud, parity, stop_bits, quiet, poll): "
             "did you mean 'poll'?",
         ),
-        ("{poll: 2}", "poll", "2 is no quantity: write a number and a unit, such as '1 s'"),
+        ("{timeout: 2}", "timeout", "2 is no quantity: write a number and a unit, such as '1 s'"),
+        ("{timeout: -2 s}", "timeout", "-2 s was read, and it cannot be negative"),
+        (
+            "{poll: 2 s}",
+            "poll",
+            "the laboratory sets it by itself, leave it out: safety modules are looked at with every scan",
+        ),
         (
             "{timeout: 2 mm}",
             "timeout",
@@ -350,9 +367,9 @@ def test_an_option_that_a_driver_cannot_take_is_told_with_its_line(
 
 
 def test_a_device_is_told_its_options_and_limits_in_the_units_of_its_driver(lab_folder: LabFolder) -> None:
-    lab_folder.change("lab.yaml", POLLED, f"{POLLED}, options: {{poll: 2 s, timeout: 300 ms, parity: E}}")
+    lab_folder.change("lab.yaml", POLLED, f"{POLLED}, options: {{timeout: 300 ms, parity: E}}")
     devices = lab_folder.load().devices
-    assert devices["safety-1"].told == {"poll": 2.0, "timeout": 0.3, "parity": "E", "limits": {}}
+    assert devices["safety-1"].told == {"timeout": 0.3, "parity": "E", "limits": {}}
     assert devices["doser-1"].told == {"limits": {"mass": 2000.0}}
     assert devices["safety-1"].limit("mass") is None
 

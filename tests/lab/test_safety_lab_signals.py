@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from drivers.devices.eurotherm_3216p import Eurotherm3216P
 from lab.safety.commands.contents import Contents
 from lab.safety.commands.lab_signals import LabSignals
 from lab.safety.interlocks.expressions import Value
@@ -14,16 +15,19 @@ from lab.safety.interlocks.rules import Interlocks, Output, Signal
 class Cached:
     """A reading that a test sets."""
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __init__(self, value: Any, units: str = "") -> None:
+        self.value, self.units = value, units
 
     def get(self) -> Any:
         return self.value
 
 
 class Furnace:
+    READS = Eurotherm3216P.READS
+
     def __init__(self) -> None:
-        self.reading_degc, self.setpoint_degc, self.output_percent = Cached(851.0), Cached(860.0), Cached(65.0)
+        self.reading_degc, self.setpoint_degc = Cached(851.0, "degC"), Cached(860.0, "degC")
+        self.output_percent = Cached(65.0, "%")
         self.program_status, self.comm_ok, self.age_s = Cached("run"), Cached(1), Cached(20.0)
 
 

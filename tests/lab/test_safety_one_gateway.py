@@ -26,7 +26,9 @@ from drivers.clock import JumpClock
 from drivers.errors import ActionFailedError, CommandDeniedError, GrantError
 from drivers.gate import Command, Denied, Granted, acting_as
 from drivers.instrument import Instrument as Device
-from drivers.links import LineLink, ModbusLink, ModbusPort, QueryLink, grant, line, modbus, query
+from drivers.links import FramesLink, LineLink, ModbusLink, ModbusPort, QueryLink, frames, grant, line, modbus, query
+from drivers.links import folder as folder_link
+from drivers.links.folder import FolderLink
 from drivers.links.together import TogetherLink
 from drivers.registry import build, driver_names, spec_of
 from sim import Instrument, Laboratory, Lot, Simulation, serve
@@ -98,7 +100,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         grant.check_grant(device, given)
         passed.append(device)
 
-    for module in (line, modbus, query):
+    for module in (line, frames, modbus, query, folder_link):
         patch.setattr(module, "check_grant", noted)
     plan = Laboratory("lab", simulated, {"TiO2-a": Lot("TiO2-a", "TiO2")}, seed=1)
     with serve(plan, clock, folder / "wires") as simulation:
@@ -209,8 +211,10 @@ def test_with_leave_the_same_way_leads_to_the_instrument(lab: Lab) -> None:
 
 READS = {
     LineLink: {"query", "read_line", "read_line_if_any", "silence", "close"},
+    FramesLink: {"query", "guarded", "close"},
     QueryLink: {"query"},
-    ModbusLink: {"read_registers", "read_inputs", "read_coils", "read_discrete"},
+    FolderLink: {"names", "read", "note_taken"},
+    ModbusLink: {"read_registers", "read_inputs", "read_coils", "read_discrete", "read_blocks", "guarded"},
     TogetherLink: {"read_together"},
 }
 """The methods of links that ask for what changes nothing; every other one needs leave."""
@@ -250,7 +254,7 @@ def imported(tree: ast.Module) -> set[str]:
 
 def test_only_links_open_serial_ports_and_modbus_clients() -> None:
     who = {path for path, tree in sources(*ROOMS) if {name.split(".")[0] for name in imported(tree)} & WIRES}
-    assert {"drivers/links/line.py", "drivers/links/modbus.py"} <= who
+    assert {"drivers/links/opening.py", "drivers/links/modbus_port.py"} <= who
     assert {path for path in who if not path.startswith("drivers/links/")} == set()
 
 
@@ -298,7 +302,9 @@ def test_a_link_does_nothing_with_leave_for_another_device(cls: type, name: str)
     assert isinstance(address, ModbusAddress)
     links: dict[type, Any] = {
         LineLink: lambda: LineLink("furnace-1", "/nowhere", Silent()),
+        FramesLink: lambda: FramesLink("furnace-1", "/nowhere", Silent()),
         QueryLink: lambda: QueryLink("furnace-1", "127.0.0.1", 1, Silent()),
+        FolderLink: lambda: FolderLink("furnace-1", Path("/nowhere"), Silent()),
         ModbusLink: lambda: ModbusLink("furnace-1", "nowhere", 1, ModbusPort(address, Silent())),
     }
     link, forged = links[cls](), Granted(Command("another-1", "act"), 0.0)

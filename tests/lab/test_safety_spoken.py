@@ -13,9 +13,11 @@ from drivers.bus import Bus
 from drivers.clock import JumpClock
 from drivers.devices.aeris import Aeris
 from drivers.devices.eurotherm_3216p import Eurotherm3216P
-from drivers.devices.quantos import QuantosDoser
 from drivers.devices.safety_io import SafetyIO
 from drivers.devices.text_mover import TextMover
+from drivers.registry import spec_of
+from drivers.spec import Parts
+from drivers.transcript import NoTranscript
 from lab.safety.commands.spoken import SpokenError, Verb, verbs_of
 
 
@@ -29,7 +31,9 @@ def devices() -> Iterator[dict[str, Any]]:
     limits = {"setpoint": 1100.0, "ramp": 10.0}
     yield {
         "furnace": Eurotherm3216P("furnace-1", link=nothing, limits=limits, instrument_type=0, **common),
-        "doser": QuantosDoser("doser-1", link=nothing, limits={"mass": 2000.0}, **common),
+        "doser": spec_of("quantos").build(
+            Parts("doser-1", "/dev/none", {"limits": {"mass": 2000.0}}, nothing, clock, NoTranscript(), bus)
+        ),
         "mover": TextMover("mover-1", link=nothing, **common),
         "xrd": Aeris("xrd-1", link=nothing, transcript=nothing, results=nothing, programs_s={}, **common),
         "safety": SafetyIO("safety-1", module=nothing, poll_s=1.0, **common),
@@ -56,7 +60,7 @@ def test_a_value_without_its_unit_is_refused_with_how_to_write_it(devices: dict[
 
 def test_several_values_are_named(devices: dict[str, Any]) -> None:
     dose = verb(devices, "doser", "dose")
-    assert dose.usage == "dose mass=100 mg tolerance=100 mg sample_id=NAME"
+    assert dose.usage == "dose mass=100 mg tolerance=100 mg sample_id=NAME lot=NAME"
     assert dose.arguments("mass=0.1 g tolerance = 1 mg  sample_id=S 1") == {
         "mass_mg": 100.0,
         "tolerance_mg": 1.0,

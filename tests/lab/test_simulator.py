@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import serial
 
+from drivers.transcript import Frame, read_transcript
 from lab.errors import UsageError
 from lab.simulator import Serving, running_simulator, serving
+from lab.trouble import Trouble
 from tests.lab.conftest import LabFolder
 
 pytestmark = pytest.mark.system
@@ -94,6 +101,7 @@ def test_files_that_are_asked_for_stay(lab_folder: LabFolder, runtime: Path, tmp
 def test_a_lab_with_real_instruments_alone_has_nothing_to_serve(lab_folder: LabFolder, runtime: Path) -> None:
     text = lab_folder.path("lab.yaml").read_text(encoding="utf-8")
     real = text.replace("modbus-rtu:sim", "modbus-rtu:/dev").replace("pty:sim", "pty:/dev").replace("//sim", "//host")
+    real = real.replace("wavelength: CuKa", 'wavelength: CuKa, results: "dir:/mnt/xrd-1"')
     lab_folder.write("lab.yaml", real)
     with (
         pytest.raises(UsageError, match="no address is a simulated one, so there is nothing to serve"),
@@ -108,3 +116,56 @@ def test_choices_are_said_to_the_process_as_options() -> None:
     assert how.words() == [
         "--speed", "60.0", "--seed", "3", "--truth", "truth", "--results", "raw", "--log", "log", "--ephemeral",
     ]  # fmt: skip
+    trouble = Trouble(0.01, 5, Path("faults"), Path("wire"), paced=True)
+    assert Serving(trouble=trouble).words()[4:] == [
+        "--faults", "0.01", "--fault-seed", "5", "--fault-log", "faults", "--record", "wire", "--paced",
+    ]  # fmt: skip
+
+
+def ask_mover(facts: dict[str, Any]) -> bytes:
+    port = int(facts["endpoints"]["mover-1"].rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), 2.0) as connection:
+        connection.sendall(b"ID?\n")
+        return connection.makefile("rb").readline()
+
+
+def test_the_model_of_each_instrument_is_told(lab_folder: LabFolder, runtime: Path) -> None:
+    with serving(lab_folder.load(), FREE) as facts:
+        assert facts["models"].keys() == facts["endpoints"].keys()
+        assert facts["models"]["mover-1"] == "text-mover"
+        assert (facts["faults"], facts["record"]) == (None, None)
+
+
+def test_wires_are_recorded_where_that_is_asked_for(lab_folder: LabFolder, runtime: Path, tmp_path: Path) -> None:
+    record = tmp_path / "wire.jsonl"
+    with serving(lab_folder.load(), replace(FREE, trouble=Trouble(record=record))) as facts:
+        assert facts["record"] == str(record)
+        ask_mover(facts)
+    said = [(frame.link, frame.direction) for frame in read_transcript(record) if isinstance(frame, Frame)]
+    assert said == [("mover-1", "tx"), ("mover-1", "rx")]
+
+
+def test_wires_are_broken_where_that_is_asked_for(lab_folder: LabFolder, runtime: Path, tmp_path: Path) -> None:
+    with serving(lab_folder.load(), replace(FREE, trouble=Trouble(faults=1.0, fault_seed=2))) as facts:
+        assert facts["faults"] == str(runtime / "faults.jsonl")
+        with contextlib.suppress(OSError):
+            ask_mover(facts)
+        (done, *_) = map(json.loads, Path(facts["faults"]).read_text().splitlines())
+        assert done["instrument"] == "mover-1"
+    assert list(runtime.iterdir()) == []
+    log = tmp_path / "faults.jsonl"
+    with serving(lab_folder.load(), replace(FREE, trouble=Trouble(faults=1.0, fault_log=log))) as facts:
+        assert facts["faults"] == str(log)
+    assert log.exists()
+
+
+def test_a_paced_serial_line_takes_as_long_as_its_baud(lab_folder: LabFolder, runtime: Path) -> None:
+    config = lab_folder.load()
+    request = bytes.fromhex("01 03 0083 0001 75E2")
+    with serving(config, replace(FREE, trouble=Trouble(paced=True))) as facts:
+        path = facts["endpoints"]["furnace-1"].removeprefix("modbus-rtu:").rsplit("/", 1)[0]
+        with serial.Serial(path, 9600, timeout=2.0) as port:
+            began_s = time.monotonic()
+            port.write(request)
+            assert len(port.read(7)) == 7
+            assert time.monotonic() - began_s >= (8 + 7) * 10 / (config.devices["furnace-1"].baud or 9600)

@@ -119,3 +119,66 @@ def test_a_slot_may_be_given_to_the_next_sample_without_a_remove(host: Host, pla
 )
 def test_what_cannot_be_is_fatal(host: Host, text: str) -> None:
     assert "STATUS=fatal" in host.say(text)
+
+
+def test_samples_are_moved_and_forgotten_by_their_slots(host: Host, plant: Plant) -> None:
+    mount(plant, 3)
+    host.say(ADD)
+    assert "STATUS=normal" in host.say("@SAMPLE@MOVE@SAMPLE_ID@AT=0,3@TO=0,5@END")
+    assert plant.labware_at("xrd-1/5") is not None
+    assert "STATUS=normal" in host.say("@SAMPLE@REMOVE@SAMPLE_ID@AT=0,5@END")
+
+
+def test_a_sample_may_be_measured_with_the_words_that_add_it(host: Host, plant: Plant, tmp_path: Path) -> None:
+    mount(plant, 3)
+    assert "STATUS=normal" in host.say(ADD.replace("@AT=", "@MEASURE=yes@AT="))
+    assert "READY=no" in host.say("@STATUS_REQUEST@UNIT=xrd@END")
+
+
+def test_a_measured_sample_is_told_of_before_the_next_reply(host: Host, plant: Plant, wait: Wait) -> None:
+    mount(plant, 3)
+    host.say(ADD)
+    host.say(MEASURE)
+    wait(600.0)
+    sent: list[bytes] = []
+    ear = host._aeris.receiver(sent.append)
+    ear.receive(b"@STATUS_REQUEST@SYSTEM@END")
+    ear.receive(b"@STATUS_REQUEST@SYSTEM@END")
+    assert sent == [
+        b"@SAMPLE@MEASURED@SAMPLE_ID=S1@END",
+        b"@STATUS_REPORT@SYSTEM=remote@END",
+        b"@STATUS_REPORT@SYSTEM=remote@END",
+    ]
+
+
+def test_under_local_control_no_sample_is_taken(host: Host, plant: Plant) -> None:
+    mount(plant, 3)
+    host._aeris.system = "local"
+    assert "SYSTEM=local" in host.say("@STATUS_REQUEST@SYSTEM@END")
+    assert "STATUS=fatal@ERROR=not under remote control" in host.say(ADD)
+
+
+def test_a_goniometer_that_hangs_stays_busy(host: Host, plant: Plant, tmp_path: Path, wait: Wait) -> None:
+    mount(plant, 3)
+    host.say(ADD)
+    host._aeris.hangs = True
+    host.say(MEASURE)
+    wait(3600.0)
+    assert "READY=no" in host.say("@STATUS_REQUEST@UNIT=xrd@END")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["lose", "cut", "mislabel"])
+def test_files_may_go_wrong(host: Host, plant: Plant, tmp_path: Path, wait: Wait, how: str) -> None:
+    results = plant.diffractometers["xrd-1"].results
+    setattr(results, how, "S9" if how == "mislabel" else True)
+    mount(plant, 3)
+    host.say(ADD)
+    host.say(MEASURE)
+    wait(600.0)
+    found = list(tmp_path.iterdir())
+    if how == "lose":
+        assert found == []
+        return
+    text = found[0].read_text(encoding="utf-8")
+    assert (text.rstrip().endswith("</xrdMeasurements>"), "<id>S9</id>" in text) == (how != "cut", how == "mislabel")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sim.instruments.quantos import Quantos
-from sim.plant import Plant
+from sim.plant import Doser, Plant
 
 Wait = Callable[[float], None]
 
@@ -77,7 +77,13 @@ def test_weights_are_in_grams_and_tare_takes_them_away(ready: Terminal) -> None:
     assert re.fullmatch(r"S S +1[23]\.\d{5} g", ready.ask("S")[0])
     assert ready.ask("T")[0].startswith("T S")
     assert abs(net_mg(ready.ask("S"))) < 0.2
-    assert ready.ask("Z") == ["Z A"]
+    # A vial weighs more than may be set to zero.
+    assert ready.ask("Z") == ["Z +"]
+
+
+def test_an_empty_pan_can_be_set_to_zero(terminal: Terminal, wait: Wait) -> None:
+    assert terminal.ask("Z") == ["Z A"]
+    assert abs(net_mg(terminal.ask("S"))) < 0.2
 
 
 def test_the_pan_is_restless_after_a_vial_was_put_on(plant: Plant, terminal: Terminal, wait: Wait) -> None:
@@ -201,3 +207,159 @@ def test_there_is_no_result_before_the_first_dosing(terminal: Terminal) -> None:
     assert terminal.ask("QRD 2 4 12") == ["QRD 2 4 12 I 1"]
     assert terminal.ask("QRD 2 4 11") == ["QRD 2 4 11 I 1"]
     assert terminal.ask("QRA 61 9") == ["QRA 61 L"]
+
+
+# ---------------------------------------------------------------- settings, pan and autosampler
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "QRD 1 1 1 1",
+        "QRD 1 1 2 0",
+        "QRD 1 1 3 100",
+        "QRD 1 1 4 10",
+        "QRD 1 1 5 250000.00",
+        "QRD 1 1 6 40.0",
+        "QRD 1 1 7 1",
+        "QRD 1 1 8 S001",
+        "QRD 1 1 13 me",
+        "QRD 1 1 14 1",
+        "QRD 1 1 15 1",
+    ],
+)
+def test_everything_that_can_be_set_is_acknowledged(terminal: Terminal, line: str) -> None:
+    assert terminal.ask(line) == [f"{' '.join(line.split()[:4])} A"]
+
+
+@pytest.mark.parametrize(
+    "line", ["QRD 1 1 1 2", "QRD 1 1 3 9", "QRD 1 1 3 101", "QRD 1 1 4 0", "QRD 1 1 4 x", f"QRD 1 1 8 {'S' * 21}"]
+)
+def test_what_cannot_be_set_is_refused(terminal: Terminal, line: str) -> None:
+    assert terminal.ask(line) == ["QRD 1 1 L"]
+
+
+def test_the_record_tells_the_settings(ready: Terminal, wait: Wait) -> None:
+    ready.set("QRD 1 1 1 1", "QRD 1 1 3 60", "QRD 1 1 14 1", "QRD 1 1 13 me", "QRD 1 1 7 1")
+    dose(ready, wait)
+    xml = "\n".join(ready.ask("QRD 2 4 12"))
+    for element in (
+        "<Powder_dosing_mode>Advanced</Powder_dosing_mode>",
+        "<Tapping_before_dosing>Yes</Tapping_before_dosing>",
+        '<Intensity Unit="%">60</Intensity>',
+        "<User_ID>me</User_ID>",
+        "<Tolerance_Mode>0/+</Tolerance_Mode>",
+    ):
+        assert element in xml
+
+
+def test_the_pan_is_loaded_or_declared_empty(plant: Plant, terminal: Terminal, wait: Wait) -> None:
+    assert terminal.ask("QRD 2 2 9") == ["QRD 2 2 9 0 A"]
+    plant.move("vials/1", "doser-1/1")
+    assert terminal.ask("QRD 2 2 9") == ["QRD 2 2 9 1 A"]
+    assert terminal.ask("QRD 1 1 9 0") == ["QRD 1 1 9 I 6"]
+    wait(5.0)
+    assert terminal.ask("QRD 1 1 9 0") == ["QRD 1 1 9 A"]
+    assert terminal.ask("QRD 2 2 9") == ["QRD 2 2 9 0 A"]
+
+
+def test_without_an_autosampler_none_is_selected(terminal: Terminal) -> None:
+    assert terminal.ask("QRD 2 2 8") == ["QRD 2 2 8 0 A"]
+    assert terminal.ask("QRD 2 3 8") == ["QRD 2 3 8 I 4"]
+    assert terminal.ask("QRA 60 8 1") == ["QRA 60 8 I 4"]
+    assert terminal.ask("QRA 60 8 31") == ["QRA 60 L"]
+
+
+@pytest.fixture
+def turntable(plant: Plant) -> Terminal:
+    """A doser with an autosampler."""
+    plant.add_doser(Doser("doser-1", plant.dosers["doser-1"].heads, plant.truth, 11, has_sampler=True))
+    return Terminal(plant)
+
+
+def test_an_autosampler_brings_vials_under_the_head(turntable: Terminal, plant: Plant, wait: Wait) -> None:
+    plant.move("vials/1", "doser-1/7")
+    assert turntable.ask("QRD 2 3 8") == ["QRD 2 3 8 0 A"]
+    assert net_mg(turntable.ask("SI")) == pytest.approx(0.0, abs=50.0)
+    assert turntable.ask("QRA 60 8 7") == ["QRA 60 8 B"]
+    wait(10.0)
+    assert turntable.heard == ["QRA 60 8 B", "QRA 60 8 A"]
+    assert turntable.ask("QRD 2 3 8") == ["QRD 2 3 8 7 A"]
+    assert net_mg(turntable.ask("S")) > 12_000.0
+    assert turntable.ask("QRA 60 8 30") == ["QRA 60 8 B"]
+
+
+def test_a_blocked_autosampler_says_so(turntable: Terminal, plant: Plant, wait: Wait) -> None:
+    plant.dosers["doser-1"].sampler_blocked = True
+    turntable.ask("QRA 60 8 3")
+    wait(10.0)
+    assert turntable.heard == ["QRA 60 8 B", "QRA 60 8 I 13"]
+    assert turntable.ask("QRD 2 3 8") == ["QRD 2 3 8 0 A"]
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(("change", "code"), [("expired", 12), ("allowed", 10)])
+def test_a_head_that_must_not_be_used_is_refused(ready: Terminal, plant: Plant, change: str, code: int) -> None:
+    head = plant.dosers["doser-1"].heads[1]
+    setattr(head, change, change == "expired")
+    assert ready.ask("QRA 61 1") == [f"QRA 61 1 I {code}"]
+
+
+def test_a_head_is_spent_after_its_dosages(ready: Terminal, plant: Plant) -> None:
+    plant.dosers["doser-1"].heads[1].dosages = 999
+    assert ready.ask("QRA 61 1") == ["QRA 61 1 I 11"]
+
+
+def test_a_restless_pan_is_not_dosed_onto(ready: Terminal, plant: Plant) -> None:
+    plant.dosers["doser-1"].disturb(plant.now())
+    assert ready.ask("QRA 61 1") == ["QRA 61 1 I 6"]
+
+
+def test_nothing_else_is_done_while_it_doses(ready: Terminal) -> None:
+    ready.ask("QRA 61 1")
+    assert ready.ask("QRD 2 4 12") == ["QRD 2 4 12 I 2"]
+    assert ready.ask("QRA 60 7 3") == ["QRA 60 7 I 2"]
+    assert ready.ask("S") == ["S I"]
+    assert ready.ask("T") == ["T I"]
+    assert ready.ask("QRA 61 1") == ["QRA 61 1 I 2"]
+    assert ready.ask("SI")[0].startswith("S D")
+
+
+def test_a_label_is_cut(terminal: Terminal, wait: Wait) -> None:
+    terminal.ask("QRA 61 3")
+    wait(2.0)
+    assert terminal.heard == ["QRA 61 3 B", "QRA 61 3 A"]
+
+
+def test_a_door_that_cannot_be_detected_is_told(terminal: Terminal) -> None:
+    terminal.quantos.door_detectable = False
+    assert terminal.ask("QRD 2 3 7") == ["QRD 2 3 7 8 A"]
+
+
+def test_switching_it_off_leaves_a_part_of_the_dose_and_loses_the_rest(
+    ready: Terminal, plant: Plant, wait: Wait
+) -> None:
+    ready.ask("T")
+    heard: list[bytes] = []
+    ready.quantos.receiver(heard.append)
+    ready.ask("QRA 61 1")
+    wait(15.0)
+    ready.quantos.power_cycle()
+    assert heard == [b'I4 A "SIM-doser-1"\r\n']
+    assert 50.0 < powder_mg(plant) < 580.0
+    wait(100.0)
+    assert ready.heard == ["QRA 61 1 B"]
+    assert ready.ask("TA")[0].split()[2] == "0.00000"
+    assert ready.ask("QRD 2 4 12") == ["QRD 2 4 12 I 1"]
+    assert ready.ask("QRA 61 1") == ["QRA 61 1 I 5"]
+
+
+def test_the_balance_inside_knows_all_of_mt_sics(terminal: Terminal) -> None:
+    commands = terminal.ask("I0")
+    assert commands[0] == 'I0 B 0 "@"'
+    assert commands[-1] == 'I0 A 3 "QRD"'
+    assert terminal.ask("I2") == ['I2 A "XPE206 Excellence 220.0000 g"']
+    assert terminal.ask("TA") == ["TA A    0.00000 g"]
+    assert terminal.ask("WS 1") == ["ES"]

@@ -102,4 +102,28 @@ def test_it_prints_every_address_as_json_until_ctrl_c(home: Path, tmp_path: Path
         process.send_signal(signal.SIGINT)
         assert process.wait(WITHIN_S) == 0
     assert said["speed"] == 30.0
+    assert said["models"]["furnace-1"] == "eurotherm-3216p"
     assert said["endpoints"]["xrd-1"].startswith("socket://127.0.0.1:")
+
+
+def test_it_prints_a_table_of_who_is_where_and_what_is_done_to_the_wires(home: Path, tmp_path: Path) -> None:
+    words = ["--lab", str(packaged_lab()), "--ephemeral", "--faults", "0.5", "--fault-seed", "3", "--paced"]
+    words += ["--record", str(tmp_path / "wire.jsonl")]
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line.strip())
+            if "over the wires" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WITHIN_S) == 0
+    assert said[0] == "simulated instruments of lab powder-1, 1 times real time; Ctrl-C ends them"
+    assert said[1].split() == ["device", "model", "answers", "at"]
+    rows = {line.split()[0]: line.split()[1:] for line in said[2:] if "-1 " in line}
+    assert rows["xrd-1"][0] == "aeris"
+    assert rows["xrd-1"][1].startswith("socket://127.0.0.1:")
+    assert rows["furnace-1"] == ["eurotherm-3216p", f"modbus-rtu:{home}/wires/furnace-1/1"]
+    assert said[-2] == f"wires are broken on purpose; what was done is in {home}/faults.jsonl"
+    assert said[-1] == f"all that goes over the wires is in {tmp_path}/wire.jsonl"
+    assert (tmp_path / "wire.jsonl").exists()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from drivers.devices.text_mover import UNKNOWN
+from drivers.parts.reach import UNKNOWN
 from lab.safety.commands.contents import ASKED, Contents
 from lab.safety.interlocks.expressions import Value
 from lab.safety.interlocks.rules import Interlocks, Signal

@@ -17,12 +17,20 @@ from lab.errors import LabError
 from protocols.quantities import QuantityError, parse_quantity
 
 UNITS: Mapping[str, str] = MappingProxyType(
-    {"degc_per_min": "degC/min", "degc": "degC", "mg": "mg", "s": "s", "rpm": "rpm", "mm": "mm"}
+    {"degc_per_min": "degC/min", "degc": "degC", "mg": "mg", "s": "s", "rpm": "rpm", "mm": "mm", "sccm": "sccm"}
 )
 """How the name of a parameter ends to its unit."""
 
 _EXAMPLES: Mapping[str, str] = MappingProxyType(
-    {"degC/min": "5 degC/min", "degC": "400 degC", "mg": "100 mg", "s": "10 min", "rpm": "300 rpm", "mm": "5 mm"}
+    {
+        "degC/min": "5 degC/min",
+        "degC": "400 degC",
+        "mg": "100 mg",
+        "s": "10 min",
+        "rpm": "300 rpm",
+        "mm": "5 mm",
+        "sccm": "50 sccm",
+    }
 )
 _SWITCH: Mapping[str, bool] = MappingProxyType(
     {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}

@@ -52,7 +52,11 @@ def config_of(
         "world": "simulated" if lab.simulated else "real",
         "rules": to_json(interlocks),
         "modules": {
-            name: {"address": _address(name, device, simulator), "watchdog_s": device.watchdog, "baud": device.baud}
+            name: {
+                "address": _address(name, device, simulator),
+                "watchdog_s": device.watchdog,
+                "baud": device.baud or 9600,
+            }
             for name, device in lab.safety_modules.items()
         },
         "clock": _clock(lab, simulator),

@@ -22,6 +22,7 @@ class Timetable:
     def __init__(self) -> None:
         self._transitions_s: list[float] | None = []
         self._latest_s = math.inf
+        self._began_s = math.nan
         self._held_s: float | None = None
 
     @property
@@ -39,14 +40,14 @@ class Timetable:
         """Whether the programme was put on hold here."""
         return self._held_s is not None
 
-    def begin(self, transitions_s: Iterable[float] | None, latest_s: float) -> None:
-        """A programme runs, which turns at these times; None: nobody saw its start."""
+    def begin(self, transitions_s: Iterable[float] | None, latest_s: float, began_s: float = math.nan) -> None:
+        """A programme runs, which turns at these times; None and NaN: nobody saw its start."""
         self._transitions_s = None if transitions_s is None else list(transitions_s)
-        self._latest_s, self._held_s = latest_s, None
+        self._latest_s, self._began_s, self._held_s = latest_s, began_s, None
 
     def end(self) -> None:
         """The programme is over."""
-        self._transitions_s, self._latest_s, self._held_s = [], math.inf, None
+        self._transitions_s, self._latest_s, self._began_s, self._held_s = [], math.inf, math.nan, None
 
     def hold(self, now_s: float) -> None:
         """The programme was put on hold; once more changes nothing."""
@@ -59,8 +60,13 @@ class Timetable:
             return
         held_for_s, self._held_s = now_s - self._held_s, None
         self._latest_s += held_for_s
+        self._began_s += held_for_s
         if self._transitions_s is not None:
             self._transitions_s = [at_s + held_for_s for at_s in self._transitions_s]
+
+    def elapsed_s(self, now_s: float) -> float:
+        """For how long the programme has run, without the time on hold; NaN where nobody saw its start."""
+        return (now_s if self._held_s is None else self._held_s) - self._began_s
 
     def next_look_s(self, now_s: float) -> float:
         """The lab time of the next look."""

@@ -1,0 +1,1 @@
+"""A hot plate that a laboratory has built itself: its driver, and what stands in for it."""

@@ -1,0 +1,397 @@
+"""Alicat mass flow controllers: flow, gas and tare over lines of text; several may share one line."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from ophyd import Component
+
+from drivers.bus import Job
+from drivers.codecs.alicat import SERIAL, SOURCES
+from drivers.codecs.alicat_frame import STATUS_WORDS
+from drivers.errors import (
+    ActionFailedError,
+    CodecError,
+    DriverError,
+    LimitError,
+    LinkError,
+    RefusedError,
+    UnknownDriverError,
+    WrongInstrumentError,
+)
+from drivers.gate import Granted
+from drivers.instrument import Instrument
+from drivers.kinds import Kind
+from drivers.pace import STEADY_S
+from drivers.parts.alicat_reading import Seen
+from drivers.parts.alicat_unit import QUIET_S, AlicatUnit
+from drivers.signals import Reading
+from drivers.spec import DriverSpec, Option, Parts
+from drivers.status import ActionStatus
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 30.0
+"""Lab seconds that a flow has to reach its setpoint, where nobody says otherwise."""
+SETTLED = 0.02
+"""How near a flow must be to its setpoint, as a part of the full scale."""
+NO_FLOW = 0.02
+"""Below this part of the full scale there is no flow."""
+WATCH_S = 1.0
+"""Lab seconds between looks at a flow that is to settle."""
+ROUNDED = 0.05
+"""By how much of itself a setpoint may be changed by the digits of the controller."""
+
+
+class Alicat(Instrument):
+    """One unit; its limit is the highest flow in sccm."""
+
+    VERBS: ClassVar[Mapping[str, str]] = {
+        "set-flow": "set_flow",
+        "set-gas": "set_gas",
+        "tare": "tare",
+        "stop": "halt",
+    }
+    READS: ClassVar[Mapping[str, str]] = {
+        "flow": "flow_sccm",
+        "setpoint": "setpoint_sccm",
+        "pressure": "pressure_kpa",
+        "temperature": "temperature_degc",
+    }
+    MEASURED = (
+        "flow_sccm",
+        "setpoint_sccm",
+        "volumetric_ccm",
+        "pressure_kpa",
+        "temperature_degc",
+        "gas",
+        "status",
+        "setpoint_source",
+    )
+
+    flow_sccm = Component(Reading, value=math.nan, units="sccm", precision=2, kind="hinted")
+    """Mass flow as the volume of the gas at the controller's standard conditions."""
+    setpoint_sccm = Component(Reading, value=math.nan, units="sccm", precision=2, kind="normal")
+    """The setpoint in force."""
+    volumetric_ccm = Component(Reading, value=math.nan, units="cm^3/min", precision=2, kind="normal")
+    pressure_kpa = Component(Reading, value=math.nan, units="kPa", precision=2, kind="normal")
+    """Absolute."""
+    temperature_degc = Component(Reading, value=math.nan, units="degC", precision=2, kind="normal")
+    gas = Component(Reading, value="unknown", kind="normal")
+    """The gas that it is set to, in its own letters."""
+    status = Component(Reading, value="unknown", kind="normal")
+    """Its status words, parted by spaces; empty where all is well."""
+    setpoint_source = Component(Reading, value="unknown", kind="normal")
+    """``serial``, ``analog`` or ``user``, as found when it was asked last; ``unknown`` before firmware 9."""
+    local_override = Component(Reading, value=0, kind="normal")
+    """1 while setpoint or gas is not what was told here."""
+    trouble = Component(Reading, value="", kind="normal")
+    """What is not as it should be, in sentences; empty where all is."""
+
+    def __init__(
+        self, name: str, *, unit: AlicatUnit, limits: Mapping[str, float], settle_s: float = SETTLE_S, **base: Any
+    ) -> None:
+        super().__init__(name, **base)
+        self.unit, self.link = unit, unit.link
+        self._most_sccm, self._settle_s = limits["flow"], settle_s
+        self.setpoint_sccm.limit(0.0, self._most_sccm)
+        self._last: Seen | None = None
+        self._told_sccm: float | None = None
+        """The setpoint that was told here last; None where nobody knows."""
+        self._told_gas: str | None = None
+        self._tells = 0
+        """How often a setpoint was told."""
+
+    # -- verbs
+
+    def set_flow(self, sccm: float) -> ActionStatus:
+        """Have a flow; ends when it flows.
+
+        Raises:
+            LimitError: Above the limit for flow.
+            CommandDeniedError: When the gate refuses.
+        """
+        if not 0.0 <= sccm <= self._most_sccm:
+            raise LimitError(
+                f"{self.name}: {sccm:g} sccm requested, limit {self._most_sccm:g} sccm (limits.flow in the lab file)"
+            )
+        grant, heed_stops = self._authorize_until_stopped("set-flow", float(sccm), "sccm")
+        return self._begin("set-flow", self._flow(float(sccm), grant, heed_stops), grant)
+
+    def set_gas(self, gas: str) -> ActionStatus:
+        """Say which gas flows, in the controller's letters (``N2``); only while none is asked for and none flows.
+
+        Raises:
+            LimitError: For what is no name of a gas.
+            CommandDeniedError: When the gate refuses.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,8}", gas):
+            raise LimitError(f"{self.name}: {gas!r} is no name of a gas: write it as the controller does, as N2")
+        grant, heed_stops = self._authorize_until_stopped("set-gas", gas)
+        return self._begin("set-gas", self._change_gas(gas, grant, heed_stops), grant)
+
+    def tare(self) -> ActionStatus:
+        """Take the present flow for none; only while none is asked for and none flows.
+
+        Raises:
+            CommandDeniedError: When the gate refuses.
+        """
+        grant, heed_stops = self._authorize_until_stopped("tare")
+        return self._begin("tare", self._zero(grant, heed_stops), grant)
+
+    def halt(self) -> ActionStatus:
+        """Have no flow, and void what was asked for before; a gate grants this always."""
+        self._note_stop()
+        grant = self._authorize("stop")
+        return self._begin("stop", self._close(grant), grant)
+
+    def stop(self, *, success: bool = False) -> None:
+        """Do the same where `success` is False; raises nothing.
+
+        Bluesky calls this with True at every pause and after every good plan.
+        """
+        if success:
+            return
+        try:
+            self.halt()
+        except DriverError as error:
+            log.error("%s: the flow could not be stopped: %s", self.name, error)
+
+    # -- jobs
+
+    def _flow(self, sccm: float, grant: Granted, heed_stops: Callable[[], None]) -> Job:
+        source = yield from self._patiently(self._find_source)
+        if source not in (SERIAL, ""):
+            raise ActionFailedError(
+                f"{self.name}: takes its setpoint from {SOURCES[source]}, so none was set: set its setpoint source to "
+                "serial at the panel"
+            )
+        seen = yield from self._patiently(self.unit.look)
+        if seen.held:
+            raise ActionFailedError(f"{self.name}: its valve is held, so no flow was set: cancel that at the panel")
+        held_sccm = self.unit.as_held(sccm)
+        if abs(held_sccm - sccm) > ROUNDED * sccm or held_sccm > self._most_sccm * (1.0 + 1e-9):
+            raise LimitError(
+                f"{self.name}: {sccm:g} sccm requested, the controller's digits make it {held_sccm:g} sccm"
+            )
+        self._tells += 1
+        tell = self._tells
+        yield from self._tell_setpoint(held_sccm, grant, heed_stops)
+        self._told_sccm = held_sccm
+        yield from self._settle(held_sccm, tell)
+
+    def _tell_setpoint(self, sccm: float, grant: Granted, heed_stops: Callable[[], None]) -> Job:
+        """Tell it and read it back; once more where the reply is lost and it is not in force."""
+        heed_stops()
+        self._told_sccm = None
+        try:
+            self.unit.set_setpoint(sccm, grant)
+        except (LinkError, CodecError):
+            seen = yield from self._patiently(self.unit.look)
+            heed_stops()
+            if not self.unit.is_at(seen, sccm):
+                self.unit.set_setpoint(sccm, grant)
+
+    def _settle(self, sccm: float, tell: int) -> Job:
+        give_up_s = self.clock.now() + self._settle_s
+        while True:
+            self.bus.poll_now(self.name)
+            yield from self._after_poll()
+            seen = self._last
+            if self._tells != tell:
+                raise ActionFailedError(f"{self.name}: the flow of {sccm:g} sccm was overtaken by another setpoint")
+            if seen is not None and self.unit.is_at(seen, sccm) and abs(seen.flow_sccm - sccm) <= self._part(SETTLED):
+                return
+            if self.clock.now() >= give_up_s:
+                raise ActionFailedError(f"{self.name}: {self._why_not(sccm, seen)}")
+            yield self.clock.now() + WATCH_S
+
+    def _why_not(self, sccm: float, seen: Seen | None) -> str:
+        if seen is None or not self.unit.is_at(seen, sccm):
+            now = math.nan if seen is None else seen.setpoint_sccm
+            return (
+                f"took the setpoint {sccm:g} sccm, and {now:g} sccm is in force after {self._settle_s:g} s: does it "
+                "take its setpoint from elsewhere?"
+            )
+        return (
+            f"{seen.flow_sccm:.3g} sccm flow {self._settle_s:g} s after {sccm:g} sccm were set: is the supply "
+            f"open, and its pressure right{_told_by(seen)}?"
+        )
+
+    def _change_gas(self, gas: str, grant: Granted, heed_stops: Callable[[], None]) -> Job:
+        code = yield from self._patiently(lambda: self.unit.gas_code(gas))
+        if code is None:
+            raise ActionFailedError(f"{self.name}: the controller has no gas {gas!r}, so none was set")
+        seen = yield from self._patiently(self.unit.look)
+        self._refuse_flowing(seen, "the gas was not changed")
+        heed_stops()
+        self._told_gas = None
+        try:
+            self.unit.set_gas(code, grant)
+        except (LinkError, CodecError):
+            seen = yield from self._patiently(self.unit.look)
+            heed_stops()
+            if seen.gas != gas:
+                self.unit.set_gas(code, grant)
+        seen = yield from self._patiently(self.unit.look)
+        if seen.gas != gas:
+            raise ActionFailedError(f"{self.name}: was told to measure {gas} and measures {seen.gas}: is it locked?")
+        self._told_gas = gas
+        self.bus.poll_now(self.name)
+
+    def _zero(self, grant: Granted, heed_stops: Callable[[], None]) -> Job:
+        before = yield from self._patiently(self.unit.look)
+        self._refuse_flowing(before, "it was not tared")
+        heed_stops()
+        try:
+            self.unit.tare(grant)
+        except (LinkError, CodecError) as error:
+            after = yield from self._patiently(self.unit.look)
+            self._settle_lost_tare(before, after, error)
+        self.bus.poll_now(self.name)
+
+    def _settle_lost_tare(self, before: Seen, after: Seen, error: DriverError) -> None:
+        """Find out from what flowed before and after whether a tare has happened whose reply was lost."""
+        if abs(after.flow_sccm) < 0.5 * abs(before.flow_sccm):
+            return
+        raise ActionFailedError(
+            f"{self.name}: was told to tare and the reply was lost, so whether it did is unknown: it read "
+            f"{before.flow_sccm:g} sccm before and {after.flow_sccm:g} sccm after ({error})"
+        ) from error
+
+    def _close(self, grant: Granted) -> Job:
+        self._tells += 1
+        for _ in range(2):
+            # An absolute write, so it is repeated until somebody answers, and once more where it is not in force.
+            yield from self._patiently(lambda: self._stop_flow(grant))
+            seen = yield from self._patiently(self.unit.look)
+            if self.unit.is_at(seen, 0.0):
+                break
+        if seen.held or not self.unit.is_at(seen, 0.0):
+            yield from self._close_valve(seen, grant)
+        self._told_sccm = 0.0 if self.unit.is_at(seen, 0.0) else None
+        self.bus.poll_now(self.name)
+
+    def _stop_flow(self, grant: Granted) -> None:
+        try:
+            self.unit.set_setpoint(0.0, grant)
+        except (RefusedError, CodecError) as error:
+            log.warning("%s", error)  # what is done about that depends on the setpoint in force
+
+    def _close_valve(self, seen: Seen, grant: Granted) -> Job:
+        """Close the valve of a unit that does not follow its setpoint."""
+        why = "its valve is held" if seen.held else f"its setpoint stays at {seen.setpoint_sccm:g} sccm"
+        try:
+            yield from self._patiently(lambda: self.unit.close_valve(grant))
+            after = yield from self._patiently(self.unit.look)
+        except RefusedError as error:
+            raise ActionFailedError(f"{self.name}: {why}, and {error}: close the gas by hand") from error
+        if not after.held:
+            raise ActionFailedError(f"{self.name}: {why}, and it did not close its valve: close the gas by hand")
+
+    # -- judging
+
+    def _refuse_flowing(self, seen: Seen, so: str) -> None:
+        if not self.unit.is_at(seen, 0.0):
+            raise ActionFailedError(f"{self.name}: its setpoint is {seen.setpoint_sccm:g} sccm, so {so}: stop it first")
+        if not abs(seen.flow_sccm) <= self._part(NO_FLOW):
+            raise ActionFailedError(
+                f"{self.name}: {seen.flow_sccm:g} sccm flow with no setpoint, so {so}: close the gas first"
+            )
+
+    def _part(self, part: float) -> float:
+        known = self.unit.known
+        return part * (known.full_scale_sccm if known is not None else self._most_sccm)
+
+    def _find_source(self) -> str:
+        source = self.unit.source()
+        self._publish(setpoint_source=SOURCES.get(source, "unknown"))
+        return source
+
+    def _by_hand(self, seen: Seen) -> list[str]:
+        found = []
+        if self._told_sccm is not None and not self.unit.is_at(seen, self._told_sccm):
+            found.append(f"its setpoint is {seen.setpoint_sccm:g} sccm, {self._told_sccm:g} sccm was told here")
+        if self._told_gas is not None and seen.gas != self._told_gas:
+            found.append(f"it measures {seen.gas}, {self._told_gas} was told here")
+        return found
+
+    # -- looking
+
+    def _check_identity(self) -> str:
+        known = self.unit.identify()
+        if self._most_sccm > known.full_scale_sccm * (1.0 + 1e-9):
+            raise WrongInstrumentError(
+                f"{self.name}: the lab file allows {self._most_sccm:g} sccm, and unit {self.unit.unit} at "
+                f"{self.link.url} has {known.full_scale_sccm:g} sccm at most: is it another controller, or is "
+                "limits.flow wrong?"
+            )
+        self._find_source()
+        model = f"Alicat {known.model}".strip()
+        return f"{model}, serial {known.serial or 'unknown'}, firmware {known.firmware.text}, unit {self.unit.unit}"
+
+    def _look(self) -> float:
+        seen = self._last = self.unit.look()
+        by_hand = self._by_hand(seen)
+        self._publish(
+            flow_sccm=seen.flow_sccm,
+            setpoint_sccm=seen.setpoint_sccm,
+            volumetric_ccm=seen.volumetric_ccm,
+            pressure_kpa=seen.pressure_kpa,
+            temperature_degc=seen.temperature_degc,
+            gas=seen.gas,
+            status=" ".join(seen.words),
+            local_override=int(bool(by_hand)),
+            trouble="; ".join([*by_hand, *_said(seen)]),
+        )
+        return self.clock.now() + STEADY_S
+
+
+def _said(seen: Seen) -> list[str]:
+    """What the status words mean, those that keep it from doing its work first."""
+    return [STATUS_WORDS.get(word, word) for word in seen.words if word != "LCK"]
+
+
+def _told_by(seen: Seen) -> str:
+    said = ", ".join(_said(seen))
+    return f" ({said})" if said else ""
+
+
+def _build(parts: Parts) -> Alicat:
+    letter = str(parts.option("unit", "A"))
+    if not re.fullmatch("[A-Z]", letter):
+        raise UnknownDriverError(f"{parts.name}: unit is {letter!r} in the lab file, write one letter, A to Z")
+    link = parts.line(terminator=b"\r", baudrate=19200)
+    serial = parts.option("serial")
+    unit = AlicatUnit(
+        parts.name,
+        link,
+        letter,
+        layout=parts.option("layout"),
+        serial=None if serial is None else str(serial),
+        quiet_s=float(parts.option("quiet", QUIET_S)),
+    )
+    settle_s = float(parts.option("settle", SETTLE_S))
+    return Alicat(**parts.base, unit=unit, limits=parts.limits, settle_s=settle_s)
+
+
+DRIVER = DriverSpec(
+    Kind.GAS,
+    Alicat,
+    _build,
+    limits={"flow": "sccm"},
+    limited={"set-flow": "flow"},
+    options={
+        "unit": Option("its letter on the line (A)"),
+        "serial": Option("the serial number that it must have (that of whoever answers first)"),
+        "layout": Option(
+            "what its frames hold, where it does not tell: pressure:PSIA temperature:C volumetric:CCM mass:SCCM "
+            "setpoint:SCCM gas (what it tells)"
+        ),
+        "settle": Option("how long a flow may take to reach its setpoint (30 s)", "s"),
+    },
+)

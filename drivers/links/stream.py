@@ -1,0 +1,262 @@
+"""Bytes over a serial port or a TCP stream, with a deadline on everything, for lines and for frames."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import termios
+import time
+from contextlib import suppress
+from typing import Protocol
+
+import serial
+
+from drivers.address import SerialAddress, SocketAddress
+from drivers.errors import LinkError
+from drivers.links.opening import connect, open_serial
+from drivers.links.port import Now, SharedPort
+from drivers.links.settings import LineSettings
+from drivers.transcript import Transcript
+
+CHUNK = 65536
+CHUNKS = 64
+"""Reads after which a wire that is to be emptied counts as one that cannot be."""
+PATIENCE = 4
+"""How many times the quiet that is waited for a noisy wire may take to become quiet before it is closed."""
+QUIET_S = 0.2
+"""Wall seconds without a byte after which no late reply is to be expected any more, where nobody says otherwise."""
+CONNECT_S = 3.0
+"""Wall seconds for opening a TCP stream, where nobody says otherwise."""
+WRITE_S = 3.0
+"""Wall seconds for getting rid of bytes that are to be sent."""
+HELD_S = 0.5
+"""Wall seconds that an XOFF may hold back a request; instruments that are asked one thing at a time need none."""
+RETRY_S = 0.005
+"""Wall seconds until a port that takes nothing is tried again."""
+
+
+class Stream(Protocol):
+    """An open wire."""
+
+    def read(self, wait_s: float) -> bytes:
+        """Give all that has come, waiting for the first byte for at most `wait_s`; raises OSError."""
+
+    def write(self, data: bytes) -> None:
+        """Send; raises OSError."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class SerialStream:
+    """An open serial port or pseudo-terminal."""
+
+    def __init__(self, path: str, settings: LineSettings) -> None:
+        self._port: serial.Serial = open_serial(path, settings, timeout_s=0.0, write_timeout_s=WRITE_S)
+        self._descriptor = self._port.fileno()
+        self._software_flow = settings.software_flow
+        self._go_on()
+
+    def read(self, wait_s: float) -> bytes:
+        """Give all that has come, waiting for the first byte for at most `wait_s`."""
+        ready, _, _ = select.select([self._descriptor], [], [], max(0.0, wait_s))
+        if not ready:
+            return b""
+        # pyserial must be told how many bytes to read, and looks three times at the port for that.
+        data = os.read(self._descriptor, CHUNK)
+        if not data:
+            raise ConnectionError("the port is gone")
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send; what the system does not take at once is waited for, with a deadline."""
+        begun_s = time.monotonic()
+        while data := data[self._write_some(data) :]:
+            waited_s = time.monotonic() - begun_s
+            if waited_s >= WRITE_S:
+                raise TimeoutError(f"{len(data)} bytes were not taken within {WRITE_S:g} s")
+            if waited_s >= HELD_S:
+                self._go_on()
+            time.sleep(RETRY_S)
+
+    def _write_some(self, data: bytes) -> int:
+        try:
+            return os.write(self._descriptor, data)
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        """Let go of it; what was held back is not sent any more."""
+        with suppress(OSError, termios.error):
+            self._port.reset_output_buffer()
+            self._go_on()
+        self._port.close()
+
+    def _go_on(self) -> None:
+        """Send again after an XOFF: one that noise made is followed by no XON, and outlives the port's closing."""
+        if self._software_flow:
+            # On Linux the second undoes the first, and an XOFF with it; alone it does nothing about an XOFF.
+            self._port.set_output_flow_control(False)
+            self._port.set_output_flow_control(True)
+
+
+class TcpStream:
+    """An open TCP stream.
+
+    Not pyserial's ``socket://``: that reads byte by byte, waits 5 s for a connection and 0.3 s after each, and
+    leaves the socket open where the other end has reset it.
+    """
+
+    def __init__(self, where: SocketAddress, connect_s: float) -> None:
+        self._socket: socket.socket = connect(where, timeout_s=connect_s)
+        self._socket.settimeout(WRITE_S)
+
+    def read(self, wait_s: float) -> bytes:
+        """Give what has come, waiting for the first byte for at most `wait_s`."""
+        ready, _, _ = select.select([self._socket], [], [], max(0.0, wait_s))
+        if not ready:
+            return b""
+        data = self._socket.recv(CHUNK)
+        if not data:
+            raise ConnectionError("the other end closed the connection")
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        self._socket.sendall(data)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._socket.close()
+
+
+class StreamPort(SharedPort):
+    """A wire and the bytes that came over it and were not taken yet."""
+
+    def __init__(
+        self,
+        where: SerialAddress | SocketAddress,
+        transcript: Transcript,
+        *,
+        settings: LineSettings | None = None,
+        quiet_s: float = QUIET_S,
+        mistakable: bool = False,
+        now: Now | None = None,
+    ) -> None:
+        """Make the port; nothing is opened before its first use.
+
+        Args:
+            where: The wire.
+            transcript: Where the bytes are noted.
+            settings: Of a serial line.
+            quiet_s: As for `SharedPort`.
+            mistakable: As for `SharedPort`.
+            now: Lab time, as for `SharedPort`.
+        """
+        super().__init__(where, settings or LineSettings(), quiet_s=quiet_s, mistakable=mistakable, now=now)
+        self.pending = bytearray()
+        self.connect_s = CONNECT_S
+        self._transcript = transcript
+        self._stream: Stream | None = None
+        self._user = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the wire is open, as far as is known."""
+        return self._stream is not None
+
+    def send(self, device: str, data: bytes) -> None:
+        """Send over the open wire.
+
+        Raises:
+            LinkError: When it breaks.
+        """
+        self._user = device
+        try:
+            self._opened().write(data)
+        except OSError as error:
+            raise self._broken(device, "while writing", error) from error
+        self._transcript.frame(device, "tx", data)
+
+    def receive(self, device: str, wait_s: float) -> bool:
+        """Add to `pending` what comes over the open wire within `wait_s` wall seconds; gives whether anything did.
+
+        Raises:
+            LinkError: When it breaks.
+        """
+        self._user = device
+        try:
+            data = self._opened().read(wait_s)
+        except OSError as error:
+            raise self._broken(device, "while reading", error) from error
+        self.pending += data
+        return bool(data)
+
+    def take(self, device: str, count: int) -> bytes:
+        """Take bytes off `pending`, and note them."""
+        data = bytes(self.pending[:count])
+        del self.pending[:count]
+        self._transcript.frame(device, "rx", data)
+        return data
+
+    def clear(self, device: str) -> None:
+        """Read off what came unasked, without waiting.
+
+        Raises:
+            OSError: When the wire is broken, or never empty.
+        """
+        self._user = device
+        for _ in range(CHUNKS):
+            data = self._opened().read(0.0)
+            self.pending += data
+            if not data:
+                self._drop(device)
+                return
+        raise ConnectionError("bytes come faster than they can be read off")
+
+    def quieten(self, device: str, quiet_s: float) -> None:
+        """Read off what comes until nothing did for `quiet_s` wall seconds; closes a wire that is never quiet."""
+        self._user = device
+        give_up_s = time.monotonic() + PATIENCE * quiet_s
+        try:
+            while self._stream is not None:
+                data = self._stream.read(quiet_s)
+                self.pending += data
+                if not data:
+                    break
+                if time.monotonic() >= give_up_s:
+                    self.close()
+        except OSError:
+            self.close()
+        self._drop(device)
+
+    def close(self) -> None:
+        """Let go of the wire; the next use opens it again."""
+        self._drop(self._user)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _open(self) -> None:
+        if isinstance(self.where, SocketAddress):
+            self._stream = TcpStream(self.where, self.connect_s)
+        else:
+            self._stream = SerialStream(self.where.path, self.settings)
+
+    def _opened(self) -> Stream:
+        if self._stream is None:
+            raise ConnectionError("it is not open")
+        return self._stream
+
+    def _drop(self, device: str) -> None:
+        if self.pending:
+            self.stray()
+            self.take(device, len(self.pending))
+
+    def _broken(self, device: str, when: str, error: OSError) -> LinkError:
+        self.close()
+        return LinkError(
+            f"{device}: {self.where.url} broke {when} ({error}): is the instrument on, the cable in, "
+            "the address right in the lab file, and no other program using it?"
+        )

@@ -1,0 +1,1 @@
+"""What devices are made of: parts that several share, or that one would be too large with."""
