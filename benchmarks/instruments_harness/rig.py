@@ -58,6 +58,8 @@ class Rig:
     """Faults during which what is true changes faster than it is looked at here."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the driver is told beside its test case."""
+    sim: Mapping[str, Any] = field(default_factory=dict)
+    """What the simulated instrument is told beside its test case."""
     wired: bool = True
     """Whether there is a wire that a relay can spoil."""
     checked: bool = True

@@ -356,7 +356,10 @@ def _link(
     wanted = [case, *(cases[driver] for driver in rig.beside)]
     results = folder / "results"
     results.mkdir(parents=True)
-    simulated = tuple(Instrument(one.name, one.driver, one.address, filled(one.sim, results)) for one in wanted)
+    simulated = tuple(
+        Instrument(one.name, one.driver, one.address, {**filled(one.sim, results), **(rig.sim if one is case else {})})
+        for one in wanted
+    )
     plan = Laboratory("torment", simulated, LOTS, seed=seed * 1000 + i)
     simulation = resources.enter_context(serve(plan, clock, folder / "wires"))
     address = simulation.endpoints[case.name]

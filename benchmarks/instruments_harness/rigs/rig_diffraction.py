@@ -37,6 +37,8 @@ def rig(driver: str, *, wired: bool) -> Rig:
             "the file is cut": spoil("cut", True, False),
             "it is of another sample": spoil("mislabel", "somebody_elses", None),
         },
+        # What is in the patterns is not looked at here, and computing them would take most of the time.
+        sim={"step_deg": 0.4},
         wired=wired,
         checked=False,
         speed=2400.0,
