@@ -53,6 +53,10 @@ class Sizes:
 QUICK = Sizes(links=4, faults=10, reads=200, polls=100, polled_s=4.0, reconnects=50)
 
 
+class TormentError(Exception):
+    """A process that was to torment a driver and failed."""
+
+
 def main() -> int:
     """Measure, print, and give the exit code."""
     told = arguments("figures of instruments on good and bad wires")
@@ -74,17 +78,23 @@ def tormented(sizes: Sizes, kept: Path | None) -> list[dict[str, Any]]:
     with ThreadPoolExecutor(max_workers=3) as pool:
         running = {pool.submit(_torment, driver, sizes): driver for driver in missing}
         for future in as_completed(running):
-            driver, result = running[future], future.result()
-            done[driver] = result
+            driver = running[future]
+            try:
+                done[driver] = result = future.result()
+            except TormentError as error:
+                print(f"{driver}: {error}", flush=True)
+                continue
             print(f"{driver}: {line_of(result)}", flush=True)
             if kept is not None:
                 kept.write_text(json.dumps({"source": _source(), "results": done}) + "\n")
-    return [done[driver] for driver in all_rigs()]
+    return [done[driver] for driver in all_rigs() if driver in done]
 
 
 def _torment(driver: str, sizes: Sizes) -> dict[str, Any]:
     words = (driver, str(sizes.links), str(sizes.faults), str(SEED))
-    ran = subprocess.run([sys.executable, "-m", TORMENT, *words], stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-m", TORMENT, *words], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise TormentError(f"the torment ended with {ran.returncode}: {ran.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(ran.stdout)
     return result
 

@@ -67,21 +67,26 @@ class FileDropDiffractometer:
             self._look_again()
 
     def _take(self) -> None:
+        # Whoever dropped the job may withdraw it until it has been moved away.
+        try:
+            job = (self._folder / JOB).rename(self._folder / f"{JOB}.taken")
+        except FileNotFoundError:
+            return
         self._taken += 1
         try:
-            sample_id, slot, programme = self._read()
+            sample_id, slot, programme = self._read(job)
         except BadJob as reason:
-            self._put_away("failed")
+            self._put_away(job, "failed")
             self._plant.note(f"{self.name} refuses a job: {reason}")
             return
-        self._put_away("done")
+        self._put_away(job, "done")
         scan = self._diffractometer.start(sample_id, slot, programme, self._plant.now())
         self._plant.note(f"{self.name} measures {sample_id} in slot {slot}")
         self._plant.at(scan.end_s, f"{self.name} scan", self._finish)
 
-    def _read(self) -> tuple[str, int, Programme]:
+    def _read(self, job: Path) -> tuple[str, int, Programme]:
         try:
-            root = ET.fromstring((self._folder / JOB).read_text(encoding="utf-8"))
+            root = ET.fromstring(job.read_text(encoding="utf-8"))
         except ET.ParseError as error:
             raise BadJob(f"{JOB} is no XML ({error})") from error
         fields = {child.tag: (child.text or "").strip() for child in root}
@@ -106,10 +111,10 @@ class FileDropDiffractometer:
             raise BadJob(f"{sample_id!r} names no file")
         return sample_id
 
-    def _put_away(self, where: str) -> None:
+    def _put_away(self, job: Path, where: str) -> None:
         folder = self._folder / where
         folder.mkdir(exist_ok=True)
-        (self._folder / JOB).rename(folder / f"Job-{self._taken:04d}.xml")
+        job.rename(folder / f"Job-{self._taken:04d}.xml")
 
     # -- results
 
