@@ -248,7 +248,7 @@ class Link:
         ended = over.wait(ACTION_S if wait else TIMEOUT_S * 20)
         if wait and not ended:
             self.tally.stuck.append(f"{verb} did not end within {ACTION_S:g} s")
-        return not ended or status.success
+        return status.success if ended else not wait
 
     def _done(self, action: Action) -> int:
         return sum(re.fullmatch(action.done, said) is not None for _, said in self.simulation.plant.log)

@@ -100,7 +100,8 @@ def test_a_module_of_somebody_else_with_a_model_is_served(clock: JumpClock, tmp_
         ("models_of_bo.ghost", "cannot import name 'Nothing' from 'sim.model'"),
         ("models_of_bo.owl", "No module named 'models_of_bo.owl'; it must be a module with a MODEL"),
         ("models_of_bo.stone", "p-1: the MODEL of 'models_of_bo.stone' is a int, not a Model"),
-        ("qantos", "there are aeris, eurotherm-3216p, quantos, safety-io, text-mover; did you mean 'quantos'?"),
+        ("qantos", "no simulator speaks for a 'qantos': there are aeris, alicat, dh-gripper, "),
+        ("qantos", "yudian-aibus; did you mean 'quantos'?"),
         (".quantos", "did you mean 'quantos'?"),
     ],
 )

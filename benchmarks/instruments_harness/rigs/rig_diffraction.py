@@ -41,7 +41,7 @@ def rig(driver: str, *, wired: bool) -> Rig:
         sim={"step_deg": 0.4},
         wired=wired,
         checked=False,
-        speed=2400.0,
+        speed=1200.0,
     )
 
 
