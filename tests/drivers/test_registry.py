@@ -31,7 +31,7 @@ def make(driver: str, address: str, options: dict[str, object], clock: JumpClock
         (
             "quantos",
             {"limits": {"mass": 1.0}, "colour": "red"},
-            "has no option 'colour' .it has timeout, baud, parity, stop_bits",
+            "has no option 'colour' .it has timeout, act_timeout, baud, parity, stop_bits",
         ),
         ("aeris", {}, "needs results: dir:PATH"),
     ],

@@ -70,4 +70,4 @@ def test_an_address_of_another_kind_is_told(parts: MakeParts) -> None:
 
 
 def test_every_setting_of_a_wire_is_known_for_every_driver() -> None:
-    assert set(LINK_OPTIONS) == {"timeout", "quiet", "baud", "parity", "stop_bits"}
+    assert set(LINK_OPTIONS) == {"timeout", "act_timeout", "quiet", "baud", "parity", "stop_bits"}
