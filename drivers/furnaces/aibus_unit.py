@@ -164,15 +164,16 @@ class AibusUnit:
         return abs(one_degc - other_degc) <= self._scale.resolution_degc * 1.01
 
     def _read_look(self) -> tuple[State, Reply, float]:
-        decimals = self._read(wire.DECIMALS).value
-        if self._known is not None and decimals != self._known[wire.DECIMALS]:
-            self._check_known({**self._known, wire.DECIMALS: decimals})
         reply = self._read(self._map.state)
         state, progress = self._map.decode_state(reply.value), math.nan
         if state is State.RUN and self._map.position is not None and self._map.elapsed is not None:
             segment = self._read(self._map.position).value
             reply = self._read(self._map.elapsed)
             progress = segment * 10_000.0 + reply.value
+        # Last: decimals that were changed before the reading was taken are seen then.
+        decimals = self._read(wire.DECIMALS).value
+        if self._known is not None and decimals != self._known[wire.DECIMALS]:
+            self._check_known({**self._known, wire.DECIMALS: decimals})
         return state, reply, progress
 
     def _check_canary(self) -> None:
