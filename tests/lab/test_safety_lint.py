@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,8 @@ def test_what_lint_says_that_the_lab_knows_is_what_it_gives() -> None:
     assert set(SITE.channels("mover-1")) == {"comm_ok", "inside.furnace-1", "inside.furnace-2"}
     assert set(SITE.channels("mill-1")) == {"contents.oxidiser", "contents.organic", "contents.dry"}
     assert SITE.channels("nobody") == {}
+    robots = replace(SITE, drivers={**SITE.drivers, "robot-1": spec_of("ur-robot")})
+    assert set(robots.channels("robot-1")) == set(SITE.channels("mover-1"))
 
 
 @pytest.mark.parametrize(

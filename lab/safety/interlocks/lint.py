@@ -64,7 +64,7 @@ class Site:
             found["comm_ok"] = None
         if kind is Kind.FURNACE or device in PLACES:
             found |= dict.fromkeys((f"contents.{name}" for name in CONTENTS), None)
-        if kind is Kind.MOVER:
+        if driver is not None and hasattr(driver.device, "inside"):
             found |= dict.fromkeys((f"inside.{furnace}" for furnace in self.furnaces), None)
         return found
 
