@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != HERE]
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Sizes:
 
     links: int = 40
     faults: int = 250
-    """For each link."""
+    """For each link; with more links there are less."""
     reads: int = 3000
     polls: int = 2000
     polled_s: float = 60.0
@@ -64,7 +65,7 @@ def main() -> int:
     kept = None if told.json is None else told.json.with_suffix(told.json.suffix + ".torment")
     results = tormented(sizes, kept)
     figures = [*faults_of(results, sizes), *costs(sizes, judged)]
-    facts = {f"{result['driver']}": line_of(result) for result in results}
+    facts = {**{result["driver"]: line_of(result) for result in results}, **residuals(results)}
     return report(figures, facts, told.json)
 
 
@@ -91,7 +92,8 @@ def tormented(sizes: Sizes, kept: Path | None) -> list[dict[str, Any]]:
 
 
 def _torment(driver: str, sizes: Sizes) -> dict[str, Any]:
-    words = (driver, str(sizes.links), str(sizes.faults), str(SEED))
+    more = all_rigs()[driver].crowd
+    words = (driver, str(more * sizes.links), str(math.ceil(sizes.faults / more)), str(SEED))
     ran = subprocess.run([sys.executable, "-m", TORMENT, *words], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise TormentError(f"the torment ended with {ran.returncode}: {ran.stderr[-2000:]}")
@@ -121,12 +123,37 @@ def faults_of(results: Sequence[dict[str, Any]], sizes: Sizes) -> list[Figure]:
     return [
         Figure("drivers tormented", float(len(results)), "", float(len(driver_names())), at_most=False),
         Figure("faults for each driver, least", min(float(r["faults"]) for r in results), "", wanted, at_most=False),
-        Figure("actions done twice", _sum(results, "repeated"), "", 0.0, at_most=True),
-        Figure("faults not seen in time", _sum(results, "unseen"), "", 0.0, at_most=True),
-        Figure("looks or actions without an end", _sum(results, "stuck"), "", 0.0, at_most=True),
-        Figure("wrong values passed as good, with a checksum", _sum(checked, "wrong"), "", 0.0, at_most=True),
-        Figure("values out of range passed as good, without one", _sum(plain, "outside"), "", 0.0, at_most=True),
+        _none("actions done twice", results, "repeated"),
+        _none("actions that ended well and were not done, or not so", results, "claimed"),
+        _none("good looks or actions while another instrument answered", results, "strangers"),
+        _none("faults not seen in time", results, "unseen"),
+        _none("looks or actions without an end", results, "stuck"),
+        _none("wrong values passed as good, with a checksum", checked, "wrong"),
+        _none("values out of range passed as good, without one", plain, "outside"),
+        _none("values that changed too fast passed as good, without one", plain, "too_fast"),
+        _none("values not read twice alike passed as good, without one", plain, "unagreed"),
     ]
+
+
+def residuals(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How often a wrong value passed range, rate and double reading, on each wire without a checksum and on all."""
+    plain = [result for result in results if not result["checked"] and result["values"]]
+    together = {name: sum(result[name] for result in plain) for name in ("residual", "values", "faults")}
+    named = [*((result["driver"], result) for result in plain), ("all wires without a checksum", together)]
+    return {f"residual of {name}": _residual(result) for name, result in named}
+
+
+def _residual(result: dict[str, Any]) -> dict[str, float]:
+    passed = result["residual"]
+    return {
+        "wrong values": passed,
+        "for each fault": passed / max(1, result["faults"]),
+        "for each value": passed / max(1, result["values"]),
+    }
+
+
+def _none(name: str, results: Sequence[dict[str, Any]], counted: str) -> Figure:
+    return Figure(name, _sum(results, counted), "", 0.0, at_most=True)
 
 
 def _sum(results: Sequence[dict[str, Any]], name: str) -> float:
@@ -135,11 +162,12 @@ def _sum(results: Sequence[dict[str, Any]], name: str) -> float:
 
 def line_of(result: dict[str, Any]) -> str:
     """What came of one driver, in a line."""
-    residual = result["wrong"] / max(1, result["looks"])
     said = (
         f"{result['faults']} faults of {len(result['kinds'])} kinds, {result['looks']} looks ({result['lost']} lost), "
-        f"{result['actions']} actions ({result['failed']} failed, {result['repeated']} twice), {result['wrong']} wrong "
-        f"values ({residual:.2g} of looks), {result['unseen']} unseen, {result['stuck']} stuck, "
+        f"{result['actions']} actions ({result['failed']} failed, {result['repeated']} done twice, "
+        f"{result['claimed']} said to be done and not), "
+        f"{result['values']} values ({result['wrong']} wrong, {result['residual']} of them past all checks), "
+        f"{result['strangers']} of another instrument, {result['unseen']} unseen, {result['stuck']} stuck, "
         f"{result['wall_s']:.0f} s, {result['cpu_s']:.0f} s of processor"
     )
     examples = [example for examples in result["examples"].values() for example in examples[:2]]

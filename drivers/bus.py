@@ -23,7 +23,10 @@ from drivers.errors import DriverError
 from drivers.recognition import Recognition
 from drivers.status import ActionStatus
 
+T = TypeVar("T")
 Job = Generator[float | None, None, None]
+Waits = Generator[float | None, None, T]
+"""A part of a job that gives something."""
 
 
 class Polled(Protocol):
@@ -43,7 +46,6 @@ class Port(Protocol):
 
 
 P = TypeVar("P", bound=Port)
-T = TypeVar("T")
 
 
 @dataclass

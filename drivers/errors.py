@@ -1,5 +1,8 @@
 """What can go wrong at an instrument; every text is one sentence for the operator."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from drivers.gate import CommandDeniedError, DriverError
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "UnknownDriverError",
     "UnknownVerbError",
     "WrongInstrumentError",
+    "about",
 ]
 
 
@@ -66,3 +70,18 @@ class UnknownVerbError(DriverError):
 
 class UnknownDriverError(DriverError):
     """A driver name, limit or option that does not exist, or is missing."""
+
+
+@contextmanager
+def about(who: str) -> Iterator[None]:
+    """Have what a codec refuses, or cannot read, say who it is about.
+
+    >>> with about("mover-1: JOB? 7"):
+    ...     raise CodecError("'JOB' tells of no job")
+    Traceback (most recent call last):
+    drivers.errors.CodecError: mover-1: JOB? 7: 'JOB' tells of no job
+    """
+    try:
+        yield
+    except (CodecError, LimitError, RefusedError) as error:
+        raise type(error)(f"{who}: {error}") from error

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import math
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from ophyd import Component, Device
 
-from drivers.bus import Bus, Job
+from drivers.bus import Bus, Job, Waits
 from drivers.clock import Clock
 from drivers.errors import (
     ActionFailedError,
+    BusyError,
     CodecError,
     DriverError,
     GrantError,
@@ -72,7 +73,8 @@ class Instrument(Device):
         self._recognition = bus.recognition(name)
         self._recognition.check_with(lambda: self._check_identity())
         self.age_s.measured_by(lambda: self.clock.now() - self._seen_s)
-        for signal in self._readings():
+        self._published: Mapping[str, Reading] = {name: getattr(self, name) for name in self.component_names}
+        for signal in self._published.values():
             signal.publish(signal.get(), clock.now())
         for measured in self.MEASURED:
             getattr(self, measured).stands_while(self._is_looked_after)
@@ -202,18 +204,18 @@ class Instrument(Device):
     def _publish(self, **values: float | str) -> None:
         now_s = self.clock.now()
         for name, value in values.items():
-            getattr(self, name).publish(value, now_s)
+            self._published[name].publish(value, now_s)
 
-    def _patiently(self, ask: Callable[[], T]) -> Generator[float | None, None, T]:
-        """Ask a question from a job, again after a while where nobody answers."""
+    def _patiently(self, ask: Callable[[], T]) -> Waits[T]:
+        """Ask a question from a job, again after a while where nobody answers or the instrument is busy."""
         for failures in range(1, PATIENCE):
             try:
                 return ask()
-            except (LinkError, CodecError, ImplausibleError):
+            except (LinkError, CodecError, ImplausibleError, BusyError):
                 yield self.clock.now() + 2.0 ** (failures - 1)
         return ask()
 
-    def _after_poll(self) -> Generator[float | None, None, None]:
+    def _after_poll(self) -> Job:
         """Wait in a job for the next look that succeeds."""
         yield None
         while self._failures:
@@ -240,6 +242,3 @@ class Instrument(Device):
         """Whether looks come when they are due; not where the thread of the bus hangs or has ended."""
         # Wall time makes looks late; under a clock that runs faster the same delay is more lab time.
         return self.bus.late_s(self.name) <= self.STALE_S * max(1.0, getattr(self.clock, "speed", 1.0))
-
-    def _readings(self) -> tuple[Reading, ...]:
-        return tuple(getattr(self, name) for name in self.component_names)

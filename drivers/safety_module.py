@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+
 from drivers.codecs import safety_io as wire
 from drivers.codecs.safety_io import SafetyReading
-from drivers.errors import WrongInstrumentError
+from drivers.errors import ActionFailedError, LinkError, WrongInstrumentError
 from drivers.gate import Granted
 from drivers.links import ModbusLink
+from drivers.links.busy import while_busy
+from drivers.links.modbus import Blocks, Question
+
+LOOK = (
+    Question("discrete", wire.INPUTS, wire.INPUT_COUNT),
+    Question("coils", wire.COILS, wire.COIL_COUNT),
+    Question("inputs", wire.ANALOGUE, wire.ANALOGUE_COUNT),
+    Question("registers", wire.HOLDING, wire.HOLDING_COUNT),
+)
+PERMIT = Question("coils", wire.COILS + wire.CONTACTOR, 1)
+TRIES = 3
+"""How often an absolute write is tried."""
+AGREE = 20
+"""By how many tenths two readings of an analogue input may differ right after each other."""
 
 
 class SafetyModule:
@@ -16,18 +33,22 @@ class SafetyModule:
         self.link = link
         self._trigger = 0
 
+    def identify(self) -> str:
+        """Look at everything, one by one, so that whoever is none refuses something.
+
+        Raises:
+            LinkError: When nobody answers.
+        """
+        blocks = [self.link.read_together((question,)) for question in LOOK]
+        return f"safety module, watchdog {_parse(*chain.from_iterable(blocks)).watchdog.name.lower()}"
+
     def read(self) -> SafetyReading:
         """Look at everything.
 
         Raises:
             LinkError: When nobody answers.
         """
-        return wire.parse_reading(
-            self.link.read_discrete(wire.INPUTS, wire.INPUT_COUNT),
-            self.link.read_coils(wire.COILS, wire.COIL_COUNT),
-            self._read_analogue(),
-            self.link.read_registers(wire.HOLDING, wire.HOLDING_COUNT),
-        )
+        return _parse(*self.link.read_sure(LOOK, _agree))
 
     def read_anew(self) -> SafetyReading:
         """Look at everything, not before this was called.
@@ -41,10 +62,24 @@ class SafetyModule:
         """Give or take the contactor's permit.
 
         Raises:
+            ActionFailedError: When the permit does not become what it was told to be.
             LinkError: When nobody answers.
             RefusedError: When the module refuses, as it does while its watchdog is expired.
         """
-        self.link.write_coil(wire.CONTACTOR, closed, grant)
+        lost: LinkError | None = None
+        for _ in range(TRIES):
+            try:
+                while_busy(lambda: self.link.write_coil(wire.CONTACTOR, closed, grant))
+            except LinkError as error:
+                lost = error
+            ((found,),) = self.link.read_sure((PERMIT,))
+            if bool(found) is closed:
+                return
+        raise ActionFailedError(
+            f"{self.link.device}: its contactor permit was told {TRIES} times to {'close' if closed else 'open'} "
+            f"and is {'open' if closed else 'closed'}: "
+            + ("is somebody else writing to the module?" if closed else "cut the furnace's power by hand")
+        ) from lost
 
     def start_watchdog(self, timeout_s: float, grant: Granted) -> None:
         """Have all outputs open when nobody pets for `timeout_s` (0.1 to 6553.5).
@@ -53,7 +88,7 @@ class SafetyModule:
             WrongInstrumentError: When the module does not keep the time that it was told.
         """
         ticks = wire.encode_timeout(timeout_s)
-        self.link.write_register(wire.WATCHDOG_TIMEOUT, ticks, grant)
+        while_busy(lambda: self.link.write_register(wire.WATCHDOG_TIMEOUT, ticks, grant))
         found = self.link.read_registers(wire.WATCHDOG_TIMEOUT, 1)[0]
         if found != ticks:
             raise WrongInstrumentError(
@@ -65,11 +100,29 @@ class SafetyModule:
     def pet(self, grant: Granted) -> None:
         """Tell the watchdog that somebody is there."""
         self._trigger = wire.next_trigger(self._trigger)
-        self.link.write_register(wire.WATCHDOG_TRIGGER, self._trigger, grant)
+        while_busy(lambda: self.link.write_register(wire.WATCHDOG_TRIGGER, self._trigger, grant))
 
     def rearm(self, grant: Granted) -> None:
         """Restore the ability to close outputs after the watchdog expired; for persons only."""
         self.link.write_register(wire.RESET_CODE, wire.REARM, grant)
 
-    def _read_analogue(self) -> tuple[int, ...]:
-        return self.link.read_inputs(wire.ANALOGUE, wire.ANALOGUE_COUNT)
+
+def _parse(
+    inputs: Sequence[int], coils: Sequence[int], analogue: Sequence[int], holding: Sequence[int]
+) -> SafetyReading:
+    return wire.parse_reading(tuple(map(bool, inputs)), tuple(map(bool, coils)), analogue, holding)
+
+
+def _agree(first: Blocks, again: Blocks) -> bool:
+    """Whether two looks may be at the same moment: all is equal but what is measured."""
+    if first == again:
+        return True
+    (inputs, coils, analogue, holding), (inputs2, coils2, analogue2, holding2) = first, again
+    states = (inputs, coils, analogue[wire.CHANNELS :], holding) == (
+        inputs2,
+        coils2,
+        analogue2[wire.CHANNELS :],
+        holding2,
+    )
+    near = zip(analogue[: wire.CHANNELS], analogue2[: wire.CHANNELS], strict=True)
+    return states and all(abs(wire.to_signed(a) - wire.to_signed(b)) <= AGREE for a, b in near)

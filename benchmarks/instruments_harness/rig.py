@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,28 @@ from drivers.instrument import Instrument as Device
 from sim import Simulation
 from sim.relay.faults import Fault
 
-Truth = Callable[[Simulation], float | str]
-"""Gives what the instrument would truly show now."""
+Value = float | str | frozenset[str]
+"""A number, a word, or words each of which is true."""
+Truths = Mapping[str, Value]
+"""Signal of the device -> what the instrument would truly show."""
+Prepare = Callable[[Simulation], None]
+Check = Callable[[Simulation, Device, Mapping[str, Any]], str]
+"""What is wrong with what an action has done, from the plant, the device and its arguments; empty where nothing is."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One signal: how far it may be from the truth, and what protects it where the wire has no checksum."""
+
+    tolerance: float = 0.0
+    """What noise and rounding make of it."""
+    low: float = -math.inf
+    high: float = math.inf
+    """Between which values it may be at all."""
+    rate_per_s: float = math.inf
+    """By how much it may change in a lab second."""
+    agreement: float = 0.0
+    """How far apart two readings may be that are taken to agree."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +43,21 @@ class Action:
     """Something that must never be done twice because one was asked for."""
 
     verb: str
-    done: str
-    """A pattern that the plant notes once for each time that it was done; must match the whole note."""
+    done: str | None = None
+    """A pattern that the plant notes once for each time that it was done; must match the whole note. None for what
+    does no harm when it is repeated: a question, or a setting that is the same each time."""
     undo: str | None = None
     """The verb that ends it: it goes on by itself, and its end is not waited for."""
     arguments: Callable[[Random], Mapping[str, Any]] | None = None
     """Gives its arguments; None for those of the driver's test case."""
+    prepare: Prepare = lambda simulation: None
+    """Brings the instrument to where this action can be done."""
+    check: Check | None = None
+    """Asked where it ended well."""
+    rests_on: Sequence[str] = ()
+    """Actions that were done before and enter into what this one does."""
+    always: bool = True
+    """Whether it was done where it ended well; not where there may have been nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +67,21 @@ class Rig:
     driver: str
     beside: Sequence[str] = ()
     """Drivers whose instruments must be there too."""
-    truths: Mapping[str, Truth] = field(default_factory=dict)
-    """Signal of the device -> what is true of it."""
-    tolerance: float = 0.6
-    """How far a number may be from the truth: what the wire rounds off."""
+    true: Callable[[Simulation], Truths] = lambda simulation: {}
+    """Asked at each answer, under the lock under which the instrument answers."""
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    """Signals that are held against what is true."""
     spoils: Mapping[str, Callable[[Simulation], Callable[[], None]]] = field(default_factory=dict)
     """What can go wrong beside the wire, so that no action can end well -> begins it, and gives what ends it."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Signal -> between which values it may be at all."""
     vary: Callable[[Simulation, Random], None] = lambda simulation, random: None
     """Changes what is true, so that an old value is a wrong one."""
     actions: Sequence[Action] = ()
-    prepare: Callable[[Simulation], None] = lambda simulation: None
+    prepare: Prepare = lambda simulation: None
     """Brings the instrument to where every action can be done."""
     shows: Mapping[Fault, Callable[[Device], bool]] = field(default_factory=dict)
     """Fault of the instrument itself that lasts -> whether the device shows it."""
     beyond: Mapping[Fault, str] = field(default_factory=dict)
     """Faults that are not injected -> why no driver could see them."""
-    excused: frozenset[Fault] = frozenset()
-    """Faults during which what is true changes faster than it is looked at here."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the driver is told beside its test case."""
     sim: Mapping[str, Any] = field(default_factory=dict)
@@ -64,6 +90,10 @@ class Rig:
     """Whether there is a wire that a relay can spoil."""
     checked: bool = True
     """Whether its wire carries a checksum."""
+    rate: float = 0.08
+    """Faults for each request: where a look or an action asks more, it is less, so that some end well."""
+    crowd: int = 1
+    """How many times as many links share the faults: where links wait long, that takes less time."""
     speed: float = 60.0
     """Lab seconds for each second."""
 

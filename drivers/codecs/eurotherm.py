@@ -2,23 +2,20 @@
 
     1 reading | 2 target setpoint | 3 manual output % | 4 working output % | 5 working setpoint
     11, 12 range | 23 programmer | 24 SP1 | 35 rate limit | 75 summary status | 107 firmware | 122 type
-    131 own address | 257 control frozen, 258 sensor break, 259 power failed | 273 manual | 525 decimals
+    257 control frozen, 258 sensor break, 259 power failed | 273 manual | 525 decimals
 
 Addresses are those on the wire. Registers hold signed 16-bit numbers, -32767 to 32767; temperatures have as many
 decimals as register 525 says. The value of the reading during a sensor break is not defined: only the status tells.
 
-The same parameters are at 0x8000 + 2 n as two words, high word first, both in one read or write:
-
-    float    IEEE 754, 32 bits                     1.001   3F80 20C5
-    time     unsigned 32 bits, milliseconds        2 min   0001 D4C0
-    integer  the value, then 0x8000                7       0007 8000
+The same parameters are at 0x8000 + 2 n as two words, high word first, both in one read or write. Numbers are IEEE 754
+there, 1.001 is 3F80 20C5; times and whole numbers, which look otherwise there, are read at their own addresses.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -30,6 +27,8 @@ OUTPUT = 3
 """Of manual; to be written in manual only."""
 LIVE_BLOCK, LIVE_COUNT = 1, 5
 """What is read at each look."""
+WIDE_COUNT = 23
+"""From `LIVE_BLOCK` to the programmer's status, for whoever reads both at once."""
 RANGE, RANGE_COUNT = 11, 2
 """Lowest and highest temperature of the input."""
 PROGRAM_NUMBER = 22
@@ -38,7 +37,6 @@ SETPOINT_1 = 24
 SUMMARY = 75
 FIRMWARE = 107
 INSTRUMENT_TYPE = 122
-COMMS_ADDRESS = 131
 INSTRUMENT_MODE = 199
 """Writing 2 here stops control: never to be written."""
 FLAGS, FLAGS_COUNT = 257, 3
@@ -49,7 +47,6 @@ MOST_DECIMALS = 3
 
 LARGEST = 32767
 IEEE_AREA = 0x8000
-IEEE_PADDING = 0x8000
 SANE_DEGC = (-273.15, 3000.0)
 """What no furnace is outside of, where an instrument does not say its range."""
 RANGE_MARGIN_DEGC = 50.0
@@ -69,15 +66,18 @@ class Summary(IntFlag):
     OUT_OF_RANGE = 1 << 10
 
 
-ALARMS = {
-    Summary.ALARM_1: "alarm 1",
-    Summary.ALARM_2: "alarm 2",
-    Summary.ALARM_3: "alarm 3",
-    Summary.ALARM_4: "alarm 4",
-    Summary.LOOP_BREAK: "loop break",
-    Summary.HEATER_FAIL: "heater fail",
+# Plain numbers: an enumeration's own operators cost more than all the rest of a look.
+ALARMS: Mapping[int, str] = {
+    int(Summary.ALARM_1): "alarm 1",
+    int(Summary.ALARM_2): "alarm 2",
+    int(Summary.ALARM_3): "alarm 3",
+    int(Summary.ALARM_4): "alarm 4",
+    int(Summary.LOOP_BREAK): "loop break",
+    int(Summary.HEATER_FAIL): "heater fail",
 }
 """What the instrument complains about by itself."""
+NO_READING = int(Summary.SENSOR_BREAK | Summary.OUT_OF_RANGE)
+MANUAL_MODE = int(Summary.MANUAL)
 
 
 @dataclass(frozen=True)
@@ -167,43 +167,6 @@ def decode_float(words: Sequence[int]) -> float:
     return float(value)
 
 
-def encode_time(time_s: float) -> tuple[int, int]:
-    """Give a time as two words.
-
-    >>> [f"{word:04X}" for word in encode_time(120.0)]
-    ['0001', 'D4C0']
-
-    Raises:
-        CodecError: Outside 0 to 49 days.
-    """
-    count = round(time_s * 1000.0)
-    if not 0 <= count < 1 << 32:
-        raise CodecError(f"{time_s:g} s does not fit 32 bits of milliseconds")
-    return count >> 16, count & 0xFFFF
-
-
-def decode_time(words: Sequence[int]) -> float:
-    """Read two words as seconds."""
-    return (words[0] << 16 | words[1]) / 1000.0
-
-
-def encode_integer(value: int) -> tuple[int, int]:
-    """Give a whole number or a choice as two words."""
-    return to_register(value), IEEE_PADDING
-
-
-def decode_integer(words: Sequence[int]) -> int:
-    """Read two words as a whole number or a choice.
-
-    Raises:
-        CodecError: Where the second is not the padding.
-    """
-    value, padding = words
-    if padding != IEEE_PADDING:
-        raise CodecError(f"the words {value:04X} {padding:04X} are no whole number of a Eurotherm")
-    return to_signed(value)
-
-
 # -- what is looked at
 
 
@@ -224,10 +187,10 @@ def decode_ieee_values(words: Sequence[int]) -> Values:
     return Values(reading, target, _percent(output), setpoint)
 
 
-def alarms_of(summary: Summary) -> str:
+def alarms_of(summary: int) -> str:
     """Name what the instrument complains about, empty where that is nothing.
 
-    >>> alarms_of(Summary(0x42))
+    >>> alarms_of(0x42)
     'alarm 2, loop break'
     """
     return ", ".join(name for bit, name in ALARMS.items() if summary & bit)

@@ -85,7 +85,7 @@ def parse_reading(
     return SafetyReading(
         inputs=tuple(inputs),
         coils=tuple(coils),
-        analogue=tuple(_tenths(value) if status == 0 else math.nan for value, status in channels),
+        analogue=tuple(to_signed(value) / 10.0 if status == 0 else math.nan for value, status in channels),
         watchdog=watchdog,
         watchdog_timeout_s=timeout * TICK_S,
         trips=trips,
@@ -113,5 +113,10 @@ def next_trigger(trigger: int) -> int:
     return trigger % 65535 + 1
 
 
-def _tenths(register: int) -> float:
-    return (register - 0x10000 if register & 0x8000 else register) / 10.0
+def to_signed(register: int) -> int:
+    """Read a register as a signed number.
+
+    >>> to_signed(65521)
+    -15
+    """
+    return register - 0x10000 if register & 0x8000 else register

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from drivers.errors import CodecError, LimitError, RefusedError
 
-STATUS, STOP = "Status", "Stop"
+ASK_IDENTITY, STATUS, STOP = "ID?", "Status", "Stop"
 LONGEST_S, FASTEST_RPM = 1e7, 1e5
 """What no machine of this kind does: numbers beyond are noise."""
 

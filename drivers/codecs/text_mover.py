@@ -4,7 +4,7 @@
     reply     JOB 7 LF                  or ERR words of the reason LF
     JOB? 7 -> JOB 7 BUSY | JOB 7 DONE | JOB 7 FAILED words | ERR no such job
     AT? vials/1 -> AT vials/1 V001 | AT vials/1 -
-    ID? -> ID text-mover 1 SN-name      STOP -> STOPPED
+    STOP -> STOPPED                     ID? as of all text machines
 
 One line answers each line. Positions are PLACE/N with N from 1.
 """
@@ -84,18 +84,6 @@ def ask_job(number: int) -> str:
 def ask_at(at: str) -> str:
     """Ask what stands at a position."""
     return f"AT? {position(at)}"
-
-
-def parse_identity(line: str) -> str:
-    """Give the serial number of a text mover.
-
-    Raises:
-        CodecError: Where something else answers.
-    """
-    match line.split():
-        case ["ID", "text-mover", "1", serial]:
-            return serial
-    raise CodecError(f"{line!r} is no identity of a text mover")
 
 
 def parse_started(line: str) -> int:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job, Waits
 from drivers.codecs import aeris as wire
-from drivers.codecs import scan_files
 from drivers.errors import (
     ActionFailedError,
     BusyError,
@@ -21,18 +19,17 @@ from drivers.errors import (
     LinkError,
     RefusedError,
     WrongInstrumentError,
+    about,
 )
-from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument
+from drivers.gate import Granted
 from drivers.kinds import Kind
 from drivers.links import QueryLink
 from drivers.pace import CLOSE_S, STEADY_S, next_poll_s
 from drivers.parts.agreement import agreed
-from drivers.parts.measuring import Programmes
+from drivers.parts.diffractometer import Diffractometer
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
-from drivers.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +41,10 @@ SLOTS = range(2, 7)
 """The belt's five places, as the instrument counts them."""
 
 
-class Aeris(Instrument):
+class Aeris(Diffractometer):
     """A diffractometer with a belt of five samples."""
 
-    VERBS: ClassVar[Mapping[str, str]] = {"measure": "measure", "remove": "remove", "move-sample": "move_sample"}
+    VERBS: ClassVar[Mapping[str, str]] = {**Diffractometer.VERBS, "move-sample": "move_sample"}
     ASKED_AS: ClassVar[Mapping[str, tuple[str, ...]]] = {"move-sample": ("move",)}
     MEASURED = ("ready", "system")
 
@@ -55,57 +52,13 @@ class Aeris(Instrument):
     """``yes`` or ``no``."""
     system = Component(Reading, value="unknown", kind="normal")
     """Who commands it: ``remote``, or what its panel was switched to, such as ``local``."""
-    result_path = Component(Reading, value="", kind="normal")
-    """The file of the last measurement."""
-    result_sample = Component(Reading, value="", kind="normal")
-    """Whose file that is."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        gate: Gate,
-        clock: Clock,
-        bus: Bus,
-        link: QueryLink,
-        transcript: Transcript,
-        results: Path,
-        programs_s: Mapping[str, float],
-    ) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
+    def __init__(self, name: str, *, link: QueryLink, results: Path, **base: Any) -> None:
+        super().__init__(name, **base)
         self.link = link
         self.results = results
-        self._transcript = transcript
-        self._programmes = Programmes(name, programs_s)
-        self._measuring: tuple[str, ActionStatus] | None = None
 
     # -- verbs
-
-    def measure(self, sample_id: str, slot: int, program: str) -> ActionStatus:
-        """Measure the sample in a slot (2 to 6) with a programme made beforehand; `result_path` is the file.
-
-        Raises:
-            LimitError: For a slot, name or programme that cannot be.
-            BusyError: When a file of that sample exists already, or another sample is being measured.
-            CommandDeniedError: When the gate refuses.
-        """
-        self._check_slot(slot)
-        self._programmes.check("sample id", sample_id)
-        duration_s = self._programmes.duration_s(program)
-        if self._measuring is not None and not self._measuring[1].done:
-            raise BusyError(f"{self.name}: is measuring {self._measuring[0]}: wait for its end")
-        if self._file(sample_id).exists():
-            raise BusyError(f"{self.name}: {self._file(sample_id)} exists: measure under a new sample id")
-        grant = self._authorize("measure", program, subject=sample_id)
-        status = self._begin("measure", self._measure(sample_id, slot, program, duration_s, grant), grant)
-        self._measuring = (sample_id, status)
-        return status
-
-    def remove(self, sample_id: str) -> ActionStatus:
-        """Have the instrument forget a sample."""
-        self._programmes.check("sample id", sample_id)
-        grant = self._authorize("remove", subject=sample_id)
-        return self._begin("remove", self._remove(sample_id, grant), grant)
 
     def move_sample(self, from_slot: int, to_slot: int) -> ActionStatus:
         """Have the instrument's own arm move what lies in one slot to another, free one.
@@ -131,19 +84,10 @@ class Aeris(Instrument):
         yield from self._start(sample_id, program, grant)
         due_s = self.clock.now() + duration_s
         content = yield from self._await_file(sample_id, due_s)
-        found = scan_files.sample_of(self._file(sample_id).name, content)
-        if found not in (None, sample_id):
-            raise ActionFailedError(
-                f"{self.name}: {self._file(sample_id)} says that it is of {found}, not of {sample_id}: which sample "
-                "was measured?"
-            )
-        self._transcript.file(self.name, self._file(sample_id).name, content)
-        self._publish(result_path=str(self._file(sample_id)), result_sample=sample_id)
-        self.bus.poll_now(self.name)
+        self._take(sample_id, self._file(sample_id), content)
 
     def _check_free(self, slot: int) -> Job:
-        if (yield from self._patiently(lambda: self._ask("READY", wire.ASK_READY))) != "yes":
-            raise BusyError(f"{self.name}: is at another measurement: wait for its end, or look at the instrument")
+        yield from self._patiently(self._check_ready)
         if (yield from self._patiently(lambda: self._ask("STATE", wire.ask_location(slot)))) == "free":
             raise ActionFailedError(f"{self.name}: nothing lies in slot {slot}")
 
@@ -178,7 +122,7 @@ class Aeris(Instrument):
                     "the belt"
                 ) from error
 
-    def _await_file(self, sample_id: str, due_s: float) -> Generator[float | None, None, bytes]:
+    def _await_file(self, sample_id: str, due_s: float) -> Waits[bytes]:
         path = self._file(sample_id)
         while True:
             yield next_poll_s(self.clock.now(), due_s)
@@ -215,19 +159,25 @@ class Aeris(Instrument):
 
     def _tell(self, message: str, grant: Granted) -> None:
         reply = self.link.act(message, grant, accepts=lambda text: not wire.is_unasked(text))
-        try:
+        with about(f"{self.name}: {message}"):
             wire.check(reply)
-        except RefusedError as error:
-            raise RefusedError(f"{self.name}: {message}: {error}") from error
 
     def _check_remote(self) -> None:
         system = self._ask("SYSTEM", wire.ASK_SYSTEM)
         if system != "remote":
             raise BusyError(f"{self.name}: is under {system!r} control: switch it to remote at the instrument")
 
+    def _check_ready(self) -> None:
+        if self._ask("READY", wire.ASK_READY) != "yes":
+            raise BusyError(f"{self.name}: is at another measurement: wait for its end, or look at the instrument")
+
     def _check_slot(self, slot: int) -> None:
         if slot not in SLOTS:
             raise LimitError(f"{self.name}: slot {slot} requested, the belt has 2 to 6")
+
+    def _result_of(self, sample_id: str) -> Path | None:
+        path = self._file(sample_id)
+        return path if path.exists() else None
 
     def _file(self, sample_id: str) -> Path:
         return self.results / f"{sample_id}.xrdml"

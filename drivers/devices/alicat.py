@@ -12,7 +12,6 @@ from ophyd import Component
 
 from drivers.bus import Job
 from drivers.codecs.alicat import SERIAL, SOURCES
-from drivers.codecs.alicat_frame import STATUS_WORDS
 from drivers.errors import (
     ActionFailedError,
     CodecError,
@@ -24,11 +23,11 @@ from drivers.errors import (
     WrongInstrumentError,
 )
 from drivers.gate import Granted
-from drivers.instrument import Instrument
 from drivers.kinds import Kind
 from drivers.pace import STEADY_S
 from drivers.parts.alicat_reading import Seen
 from drivers.parts.alicat_unit import QUIET_S, AlicatUnit
+from drivers.parts.stopping import Stoppable
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
@@ -47,8 +46,8 @@ ROUNDED = 0.05
 """By how much of itself a setpoint may be changed by the digits of the controller."""
 
 
-class Alicat(Instrument):
-    """One unit; its limit is the highest flow in sccm."""
+class Alicat(Stoppable):
+    """One unit; its limit is the highest flow in sccm. It is stopped whatever it seems to do."""
 
     VERBS: ClassVar[Mapping[str, str]] = {
         "set-flow": "set_flow",
@@ -143,24 +142,6 @@ class Alicat(Instrument):
         grant, heed_stops = self._authorize_until_stopped("tare")
         return self._begin("tare", self._zero(grant, heed_stops), grant)
 
-    def halt(self) -> ActionStatus:
-        """Have no flow, and void what was asked for before; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._close(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False; raises nothing.
-
-        Bluesky calls this with True at every pause and after every good plan.
-        """
-        if success:
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: the flow could not be stopped: %s", self.name, error)
-
     # -- jobs
 
     def _flow(self, sccm: float, grant: Granted, heed_stops: Callable[[], None]) -> Job:
@@ -180,21 +161,27 @@ class Alicat(Instrument):
             )
         self._tells += 1
         tell = self._tells
-        yield from self._tell_setpoint(held_sccm, grant, heed_stops)
+
+        def tell_setpoint() -> None:
+            self._told_sccm = None
+            self.unit.set_setpoint(held_sccm, grant)
+
+        yield from self._tell_until_so(tell_setpoint, lambda seen: self.unit.is_at(seen, held_sccm), heed_stops)
         self._told_sccm = held_sccm
         yield from self._settle(held_sccm, tell)
 
-    def _tell_setpoint(self, sccm: float, grant: Granted, heed_stops: Callable[[], None]) -> Job:
-        """Tell it and read it back; once more where the reply is lost and it is not in force."""
+    def _tell_until_so(
+        self, tell: Callable[[], None], is_so: Callable[[Seen], bool], heed_stops: Callable[[], None]
+    ) -> Job:
+        """Tell it something absolute; once more where the reply is lost and it is not so."""
         heed_stops()
-        self._told_sccm = None
         try:
-            self.unit.set_setpoint(sccm, grant)
+            tell()
         except (LinkError, CodecError):
             seen = yield from self._patiently(self.unit.look)
             heed_stops()
-            if not self.unit.is_at(seen, sccm):
-                self.unit.set_setpoint(sccm, grant)
+            if not is_so(seen):
+                tell()
 
     def _settle(self, sccm: float, tell: int) -> Job:
         give_up_s = self.clock.now() + self._settle_s
@@ -217,9 +204,10 @@ class Alicat(Instrument):
                 f"took the setpoint {sccm:g} sccm, and {now:g} sccm is in force after {self._settle_s:g} s: does it "
                 "take its setpoint from elsewhere?"
             )
+        complaints = ", ".join(seen.complaints)
         return (
             f"{seen.flow_sccm:.3g} sccm flow {self._settle_s:g} s after {sccm:g} sccm were set: is the supply "
-            f"open, and its pressure right{_told_by(seen)}?"
+            f"open, and its pressure right{complaints and f' ({complaints})'}?"
         )
 
     def _change_gas(self, gas: str, grant: Granted, heed_stops: Callable[[], None]) -> Job:
@@ -228,15 +216,12 @@ class Alicat(Instrument):
             raise ActionFailedError(f"{self.name}: the controller has no gas {gas!r}, so none was set")
         seen = yield from self._patiently(self.unit.look)
         self._refuse_flowing(seen, "the gas was not changed")
-        heed_stops()
-        self._told_gas = None
-        try:
+
+        def tell_gas() -> None:
+            self._told_gas = None
             self.unit.set_gas(code, grant)
-        except (LinkError, CodecError):
-            seen = yield from self._patiently(self.unit.look)
-            heed_stops()
-            if seen.gas != gas:
-                self.unit.set_gas(code, grant)
+
+        yield from self._tell_until_so(tell_gas, lambda seen: seen.gas == gas, heed_stops)
         seen = yield from self._patiently(self.unit.look)
         if seen.gas != gas:
             raise ActionFailedError(f"{self.name}: was told to measure {gas} and measures {seen.gas}: is it locked?")
@@ -263,7 +248,8 @@ class Alicat(Instrument):
             f"{before.flow_sccm:g} sccm before and {after.flow_sccm:g} sccm after ({error})"
         ) from error
 
-    def _close(self, grant: Granted) -> Job:
+    def _halt(self, grant: Granted) -> Job:
+        """Have no flow: by its setpoint, or by its valve where it does not follow that."""
         self._tells += 1
         for _ in range(2):
             # An absolute write, so it is repeated until somebody answers, and once more where it is not in force.
@@ -346,19 +332,9 @@ class Alicat(Instrument):
             gas=seen.gas,
             status=" ".join(seen.words),
             local_override=int(bool(by_hand)),
-            trouble="; ".join([*by_hand, *_said(seen)]),
+            trouble="; ".join([*by_hand, *seen.complaints]),
         )
         return self.clock.now() + STEADY_S
-
-
-def _said(seen: Seen) -> list[str]:
-    """What the status words mean, those that keep it from doing its work first."""
-    return [STATUS_WORDS.get(word, word) for word in seen.words if word != "LCK"]
-
-
-def _told_by(seen: Seen) -> str:
-    said = ", ".join(_said(seen))
-    return f" ({said})" if said else ""
 
 
 def _build(parts: Parts) -> Alicat:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from drivers.codecs import dh_gripper as wire
 from drivers.codecs.dh_gripper import Layout, State, Woken
-from drivers.errors import CodecError, RefusedError, UnknownDriverError, WrongInstrumentError
+from drivers.errors import CodecError, RefusedError, UnknownDriverError, WrongInstrumentError, about
 from drivers.gate import Granted
 from drivers.kinds import Kind
 from drivers.links import ModbusLink
+from drivers.links.busy import is_busy, while_busy
 from drivers.parts.gripper import Gripper, GripperReport, Hold, Waking
 from drivers.spec import DriverSpec, Option, Parts
+
+log = logging.getLogger(__name__)
 
 BAUD = 115200
 SPEED_PERCENT = 50.0
@@ -44,30 +48,37 @@ class DHGripper(Gripper):
         else:
             addresses = (wire.WAKING, self._layout.state, self._layout.position)
             words = tuple(self.link.read_registers(address, 1)[0] for address in addresses)
-        try:
+        with about(self.name):
             woken, state, opening_percent = wire.parse(words, self._layout)
-        except CodecError as error:
-            raise CodecError(f"{self.name}: {error}") from error
         return GripperReport(_WAKING[woken], _HOLD[state], opening_percent)
 
     def _wake(self, grant: Granted) -> None:
-        self.link.write_register(wire.WAKE, wire.FULLY, grant)
+        try:
+            self.link.write_register(wire.WAKE, wire.FULLY, grant)
+        except RefusedError as error:
+            if not is_busy(error):
+                raise
+            # Whether it wakes all the same is asked for next.
+            log.warning("%s: activate met a busy gripper (%s)", self.name, error)
 
     def _send_goal(self, opening_percent: float, force_percent: float, grant: Granted) -> None:
-        self.link.write_register(wire.SPEED, self._speed, grant)
-        self.link.write_register(wire.FORCE, round(force_percent), grant)
-        self.link.write_register(wire.GOAL, self._layout.goal(opening_percent), grant)
+        self._write(wire.SPEED, self._speed, grant)
+        self._write(wire.FORCE, round(force_percent), grant)
+        self._write(wire.GOAL, self._layout.goal(opening_percent), grant)
 
     def _has_goal(self, opening_percent: float, force_percent: float) -> bool:
         force = self.link.read_registers(wire.FORCE, 1)[0]
         goal, speed = self.link.read_registers(wire.GOAL, 2)
         return (force, goal, speed) == (round(force_percent), self._layout.goal(opening_percent), self._speed)
 
-    def _stand(self, grant: Granted) -> None:
+    def _tell_stop(self, grant: Granted) -> None:
         # It knows no stop: where its fingers are becomes where they are to be. A grip is left as it is.
         found = self._report()
         if found.hold is Hold.MOVING:
-            self.link.write_register(wire.GOAL, self._layout.goal(found.opening_percent), grant)
+            self._write(wire.GOAL, self._layout.goal(found.opening_percent), grant)
+
+    def _write(self, address: int, value: int, grant: Granted) -> None:
+        while_busy(lambda: self.link.write_register(address, value, grant))
 
     def _check_identity(self) -> str:
         try:

@@ -6,14 +6,14 @@ when a whole file of that sample has come. A job is never dropped beside one tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job, Waits
 from drivers.codecs import lablims, scan_files
 from drivers.errors import (
     ActionFailedError,
@@ -23,16 +23,13 @@ from drivers.errors import (
     UnknownDriverError,
     WrongInstrumentError,
 )
-from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument
+from drivers.gate import Granted
 from drivers.kinds import Kind
 from drivers.links.folder import FolderLink, open_folder
 from drivers.pace import CLOSE_S, STEADY_S, next_poll_s
-from drivers.parts.measuring import Programmes
+from drivers.parts.diffractometer import Diffractometer
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
-from drivers.status import ActionStatus
-from drivers.transcript import Transcript
 
 T = TypeVar("T")
 
@@ -58,68 +55,20 @@ class JobStyle:
     """A file that is in the job folder of this instrument and of no other, nor in an empty mount point."""
 
 
-class FileDropDiffractometer(Instrument):
+class FileDropDiffractometer(Diffractometer):
     """A diffractometer with a changer, at the other end of two folders."""
 
-    VERBS: ClassVar[Mapping[str, str]] = {"measure": "measure", "remove": "remove"}
     MEASURED = ("ready",)
 
     ready = Component(Reading, value="unknown", kind="normal")
     """``yes``, or ``no`` while a job of ours is measured or one lies there that nobody took."""
-    result_path = Component(Reading, value="", kind="normal")
-    """The file of the last measurement."""
-    result_sample = Component(Reading, value="", kind="normal")
-    """Whose file that is."""
 
     def __init__(
-        self,
-        name: str,
-        *,
-        gate: Gate,
-        clock: Clock,
-        bus: Bus,
-        link: FolderLink,
-        results: FolderLink,
-        transcript: Transcript,
-        programs_s: Mapping[str, float],
-        style: JobStyle | None = None,
+        self, name: str, *, link: FolderLink, results: FolderLink, style: JobStyle | None = None, **base: Any
     ) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
+        super().__init__(name, **base)
         self.link, self.results = link, results
-        self._transcript = transcript
-        self._programmes = Programmes(name, programs_s)
         self._style = style or JobStyle()
-        self._measuring: tuple[str, ActionStatus] | None = None
-
-    # -- verbs
-
-    def measure(self, sample_id: str, slot: int, program: str) -> ActionStatus:
-        """Measure the sample in a slot with a programme made beforehand; `result_path` is the file.
-
-        Raises:
-            LimitError: For a slot, name or programme that cannot be.
-            BusyError: When a file of that sample exists already, or another sample is being measured.
-            CommandDeniedError: When the gate refuses.
-        """
-        if not 1 <= slot <= self._style.places:
-            raise LimitError(f"{self.name}: slot {slot} requested, the changer has 1 to {self._style.places}")
-        self._programmes.check("sample id", sample_id)
-        duration_s = self._programmes.duration_s(program)
-        if self._measuring is not None and not self._measuring[1].done:
-            raise BusyError(f"{self.name}: is measuring {self._measuring[0]}: wait for its end")
-        old = self._file_of(sample_id, self.results.names())
-        if old is not None:
-            raise BusyError(f"{self.name}: {self.results.folder / old} exists: measure under a new sample id")
-        grant = self._authorize("measure", program, subject=sample_id)
-        status = self._begin("measure", self._measure(sample_id, slot, program, duration_s, grant), grant)
-        self._measuring = (sample_id, status)
-        return status
-
-    def remove(self, sample_id: str) -> ActionStatus:
-        """Withdraw the job of a sample where nobody has taken it; there is nothing else to forget."""
-        self._programmes.check("sample id", sample_id)
-        grant = self._authorize("remove", subject=sample_id)
-        return self._begin("remove", self._remove(sample_id, grant), grant)
 
     # -- jobs
 
@@ -134,15 +83,7 @@ class FileDropDiffractometer(Instrument):
         self._publish(ready="no")
         yield from self._await_taken(grant)
         name, content = yield from self._await_file(sample_id, program, before, self.clock.now() + duration_s)
-        found = scan_files.sample_of(name, content)
-        if found not in (None, sample_id):
-            raise ActionFailedError(
-                f"{self.name}: {self.results.folder / name} says that it is of {found}, not of {sample_id}: which "
-                "sample was measured?"
-            )
-        self._transcript.file(self.name, name, content)
-        self._publish(result_path=str(self.results.folder / name), result_sample=sample_id)
-        self.bus.poll_now(self.name)
+        self._take(sample_id, self.results.folder / name, content)
 
     def _drop(self, sample_id: str, slot: int, program: str, grant: Granted) -> Job:
         style = self._style
@@ -173,7 +114,7 @@ class FileDropDiffractometer(Instrument):
 
     def _await_file(
         self, sample_id: str, program: str, before: frozenset[str], due_s: float
-    ) -> Generator[float | None, None, tuple[str, bytes]]:
+    ) -> Waits[tuple[str, bytes]]:
         last: bytes | None = None
         to_deg = self._programmes.last_deg(program)
         while True:
@@ -206,6 +147,7 @@ class FileDropDiffractometer(Instrument):
         )
 
     def _remove(self, sample_id: str, grant: Granted) -> Job:
+        """Withdraw its job where nobody has taken it; there is nothing else to forget."""
         params = yield from self._patiently(lambda: self.link.read(lablims.PARAMS))
         if params is None or lablims.sample_of_params(params) != sample_id:
             return
@@ -215,11 +157,21 @@ class FileDropDiffractometer(Instrument):
 
     # -- names
 
+    def _check_slot(self, slot: int) -> None:
+        if not 1 <= slot <= self._style.places:
+            raise LimitError(f"{self.name}: slot {slot} requested, the changer has 1 to {self._style.places}")
+
+    def _result_of(self, sample_id: str) -> Path | None:
+        name = self._file_of(sample_id, self.results.names())
+        return None if name is None else self.results.folder / name
+
     def _file_of(self, sample_id: str, names: frozenset[str]) -> str | None:
         """The result file of a sample among names."""
         suffixes = scan_files.SUFFIXES if self._style.form is None else (f".{self._style.form.lower()}",)
         wanted = {f"{sample_id}{suffix}" for suffix in suffixes}
-        return next((name for name in sorted(names) if _lower_suffix(name) in wanted), None)
+        # The folder holds the results of years: only names that can be meant are looked at closely.
+        near = sorted(name for name in names if name.startswith(f"{sample_id}."))
+        return next((name for name in near if _lower_suffix(name) in wanted), None)
 
     # -- looking
 
@@ -245,8 +197,7 @@ class FileDropDiffractometer(Instrument):
 
     def _look(self) -> float:
         waiting = lablims.JOB in self.link.names()
-        measuring = self._measuring is not None and not self._measuring[1].done
-        self._publish(ready="no" if waiting or measuring else "yes")
+        self._publish(ready="no" if waiting or self._is_measuring else "yes")
         return self.clock.now() + STEADY_S
 
 

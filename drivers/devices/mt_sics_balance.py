@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job
 from drivers.codecs import mt_sics as sics
 from drivers.codecs.mt_sics import Shield, Weight
-from drivers.errors import ActionFailedError, DriverError, LinkError, RefusedError
-from drivers.gate import Gate, Granted
+from drivers.errors import ActionFailedError, BusyError, LinkError, RefusedError
+from drivers.gate import Granted
 from drivers.instrument import Leave
 from drivers.kinds import Kind
-from drivers.links import LineLink
 from drivers.pace import STEADY_S, next_poll_s
 from drivers.parts.balance import BUSY_S, LISTEN_S, WEIGHING_OPTIONS, SicsInstrument, Weighing
 from drivers.signals import Reading
@@ -31,6 +29,7 @@ SHIELD_S = 20.0
 OPEN_CODE, CLOSED_CODE = 1, 0
 NO_DOORS = "none"
 BUSY = "busy"
+STUCK = "it felt nothing while its doors moved: is its cell stuck? Put a known weight on it"
 
 
 class MtSicsBalance(SicsInstrument):
@@ -59,6 +58,8 @@ class MtSicsBalance(SicsInstrument):
     """``open``, ``closed``, ``moving``, ``unknown``, or ``none`` where no motor moves them."""
     changed = Component(Reading, value="", kind="normal")
     """What was changed by nobody of us, since the last tare; empty where nothing was."""
+    stuck = Component(Reading, value="", kind="normal")
+    """Why its weights may be none, in a sentence; empty where nothing speaks for that."""
     model = Component(Reading, value="", kind="config")
     software = Component(Reading, value="", kind="config")
     commands = Component(Reading, value="", kind="config")
@@ -69,15 +70,12 @@ class MtSicsBalance(SicsInstrument):
         self,
         name: str,
         *,
-        gate: Gate,
-        clock: Clock,
-        bus: Bus,
-        link: LineLink,
         weighing: Weighing,
         open_code: int = OPEN_CODE,
         closed_code: int = CLOSED_CODE,
+        **base: Any,
     ) -> None:
-        super().__init__(name, link=link, weighing=weighing, gate=gate, clock=clock, bus=bus)
+        super().__init__(name, weighing=weighing, **base)
         self.mass_mg.limit(-weighing.most_mg, weighing.most_mg)
         self._open_code, self._closed_code = open_code, closed_code
         self._restless_since_s: float | None = None
@@ -92,69 +90,47 @@ class MtSicsBalance(SicsInstrument):
         Args:
             within_s: Lab seconds until it must be at rest; what the lab file says where it is missing.
         """
-        leave = self._authorize_until_stopped("weigh")
-        return self._begin("weigh", self._alone(self._weigh(*leave, within_s)), leave[0])
+        return self._do("weigh", lambda leave: self._weigh(*leave, within_s))
 
     def tare(self) -> ActionStatus:
         """Make what is on the pan count as nothing, once it is at rest; never repeated by itself."""
-        leave = self._authorize_until_stopped("tare")
-        return self._begin("tare", self._alone(self._tare(*leave)), leave[0])
+        return self._do("tare", lambda leave: self._tare(*leave))
 
     def zero(self) -> ActionStatus:
         """Make the present load zero and forget the tare, once it is at rest; never repeated by itself."""
-        leave = self._authorize_until_stopped("zero")
-        return self._begin("zero", self._alone(self._zero(*leave)), leave[0])
+        return self._do("zero", lambda leave: self._zero(*leave))
 
     def clear_tare(self) -> ActionStatus:
         """Take nothing off any more."""
-        leave = self._authorize_until_stopped("clear-tare")
-        return self._begin("clear-tare", self._alone(self._clear_tare(leave)), leave[0])
+        return self._do("clear-tare", self._clear_tare)
 
     def open_door(self) -> ActionStatus:
         """Open the door of the draught shield that ``open_code`` names."""
-        return self._move("open-door", self._open_code)
+        return self._do("open-door", lambda leave: self._move_shield("open-door", self._open_code, leave))
 
     def close_door(self) -> ActionStatus:
         """Close the draught shield."""
-        return self._move("close-door", self._closed_code)
+        return self._do("close-door", lambda leave: self._move_shield("close-door", self._closed_code, leave))
 
     def inspect(self) -> ActionStatus:
         """Read type, capacity, software and commands."""
         return self._begin("inspect", self._alone(self._inspect()))
 
-    def halt(self) -> ActionStatus:
-        """Have the balance give up what it waits for, and everything that was asked for; it keeps its tare."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False and something is under way; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if not self._busy:
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be stopped: %s", self.name, error)
-
     # -- jobs
-
-    def _move(self, verb: str, code: int) -> ActionStatus:
-        leave = self._authorize_until_stopped(verb)
-        return self._begin(verb, self._alone(self._move_shield(verb, code, leave)), leave[0])
 
     def _move_shield(self, verb: str, code: int, leave: Leave) -> Job:
         """Move the doors, and look until they are there: they may be told as often as need be."""
         grant, heed_stops = leave
         by_s = self.clock.now() + SHIELD_S
+        felt = [(yield from self._patiently(self._feel))]
+        moved = False
         while True:
             heed_stops()
             said = self._tell_shield(code, grant)
             yield self.clock.now() + LISTEN_S
+            felt.append((yield from self._patiently(self._feel)))
             at = yield from self._patiently(self._ask_shield)
+            moved = moved or at == Shield.MOVING
             if at == code:
                 break
             if at is None:
@@ -167,6 +143,20 @@ class MtSicsBalance(SicsInstrument):
             if at == Shield.MOVING:
                 yield self.clock.now() + BUSY_S
         self._publish(door=self._where(code))
+        if moved:
+            felt.append((yield from self._patiently(self._feel)))
+            stuck = None not in felt and len(set(felt)) == 1
+            self._publish(stuck=STUCK if stuck else "")
+            if stuck:
+                log.warning("%s: %s", self.name, STUCK)
+
+    def _feel(self) -> float | None:
+        """Give the weight where it is at rest; None where anything stirs, or nothing is told."""
+        try:
+            found = self._current()
+        except RefusedError:
+            return None
+        return found.mass_mg if found is not None and found.stable else None
 
     def _tell_shield(self, code: int, grant: Granted) -> str:
         try:
@@ -192,6 +182,7 @@ class MtSicsBalance(SicsInstrument):
         self._publish(commands=" ".join(commands))
 
     def _halt(self, grant: Granted) -> Job:
+        """Have the balance give up what it waits for; it keeps its tare."""
         self._cancel(grant)
         # Whatever waits learns at once that it was given up.
         self.bus.hasten(self.name)
@@ -205,7 +196,7 @@ class MtSicsBalance(SicsInstrument):
     # -- looking
 
     def _check_identity(self) -> str:
-        serial = self._recognize()
+        serial = self._recognize(self.weighing.serial)
         self._read_nameplate()
         return f"balance {self.model.get()} {serial}".replace("  ", " ")
 
@@ -219,10 +210,6 @@ class MtSicsBalance(SicsInstrument):
             self._publish(software=self._ask_text(sics.ASK_SOFTWARE))
         except RefusedError as error:
             log.info("%s: tells no more of itself: %s", self.name, error)
-
-    def poll(self) -> float:
-        """Look at the balance, unless a command is under way: nothing may be sent then."""
-        return self.clock.now() + LISTEN_S if self._busy else super().poll()
 
     def _look(self) -> float:
         self._look_at_weight()
@@ -260,7 +247,10 @@ class MtSicsBalance(SicsInstrument):
         return again is not None and again.stable and abs(again.mass_mg - found.mass_mg) <= allowed_mg
 
     def _look_at_tare(self) -> None:
-        tare_mg = self._ask_tare()
+        try:
+            tare_mg = self._ask_tare()
+        except BusyError:
+            return  # it has begun something else since it was asked for its weight
         said = self._tare_changed(self._tare_known_mg, tare_mg)
         if said is not None and self.changed.get() != said:
             # The known one is kept, so that the next weighing fails: its tare is not what was asked for.

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job, Waits
 from drivers.codecs import quantos as wire
 from drivers.codecs.quantos import DosingResult, Head
-from drivers.errors import (
-    ActionFailedError,
-    DriverError,
-    LimitError,
-    RefusedError,
-    WrongInstrumentError,
-)
-from drivers.gate import Gate, Granted
+from drivers.errors import ActionFailedError, DriverError, LimitError, RefusedError, WrongInstrumentError, about
+from drivers.gate import Granted
 from drivers.instrument import Leave
 from drivers.kinds import Kind
-from drivers.links import LineLink
 from drivers.pace import STEADY_S
-from drivers.parts.balance import LISTEN_S, WEIGHING_OPTIONS, Waits, Weighing
+from drivers.parts.balance import WEIGHING_OPTIONS, Weighing
 from drivers.parts.quantos_line import UnheardEndError
 from drivers.parts.quantos_parts import QuantosParts
 from drivers.signals import Reading
@@ -81,8 +73,9 @@ class QuantosDoser(QuantosParts):
         "tare": "tare",
         "zero": "zero",
         "weigh": "weigh",
-        "stop-dosing": "stop_dosing",
+        "stop-dosing": "halt",
     }
+    STOP_VERB = "stop-dosing"
     LOOKS = frozenset({"head-info"})
     MEASURED = ("door", "pan", "sampler")
 
@@ -92,10 +85,8 @@ class QuantosDoser(QuantosParts):
     """What the instrument says it dosed last."""
     validity = Component(Reading, value="", kind="normal")
 
-    def __init__(
-        self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink, weighing: Weighing, dosing: Dosing
-    ) -> None:
-        super().__init__(name, link=link, weighing=weighing, gate=gate, clock=clock, bus=bus)
+    def __init__(self, name: str, *, dosing: Dosing, **base: Any) -> None:
+        super().__init__(name, **base)
         self.limits = {"mass": dosing.most_mg}
         self.net_mg.limit(0.0, dosing.most_mg)
         self.dosed_mg.limit(wire.LEAST_MG, dosing.most_mg)
@@ -120,8 +111,7 @@ class QuantosDoser(QuantosParts):
             CommandDeniedError: When the gate refuses.
         """
         order = Order(mass_mg, tolerance_mg, sample_id, lot, self._encode(mass_mg, tolerance_mg, sample_id))
-        leave = self._authorize_until_stopped("dose", float(mass_mg), "mg", subject=sample_id)
-        return self._begin("dose", self._alone(self._dose(order, leave)), leave[0])
+        return self._do("dose", lambda leave: self._dose(order, leave), float(mass_mg), "mg", subject=sample_id)
 
     def head_info(self) -> ActionStatus:
         """Read the chip of the mounted head into the head's signals."""
@@ -129,19 +119,19 @@ class QuantosDoser(QuantosParts):
 
     def lock_head(self) -> ActionStatus:
         """Lock the dosing head in."""
-        return self._move("lock-head", lambda leave: self._move_pin(wire.LOCKED, leave))
+        return self._do("lock-head", lambda leave: self._move_pin(wire.LOCKED, leave))
 
     def unlock_head(self) -> ActionStatus:
         """Let the dosing head be taken."""
-        return self._move("unlock-head", lambda leave: self._move_pin(wire.UNLOCKED, leave))
+        return self._do("unlock-head", lambda leave: self._move_pin(wire.UNLOCKED, leave))
 
     def open_door(self) -> ActionStatus:
         """Open the front door."""
-        return self._move("open-door", lambda leave: self._move_door(wire.Door.OPEN, leave))
+        return self._do("open-door", lambda leave: self._move_door(wire.Door.OPEN, leave))
 
     def close_door(self) -> ActionStatus:
         """Close the front door."""
-        return self._move("close-door", lambda leave: self._move_door(wire.Door.CLOSED, leave))
+        return self._do("close-door", lambda leave: self._move_door(wire.Door.CLOSED, leave))
 
     def move_sampler(self, position: int) -> ActionStatus:
         """Bring a position of the autosampler under the head, 1 to 30, or bring it home with 0.
@@ -149,50 +139,25 @@ class QuantosDoser(QuantosParts):
         Raises:
             LimitError: When there is no such position.
         """
-        try:
+        with about(self.name):
             wire.encode_position(position)
-        except LimitError as error:
-            raise LimitError(f"{self.name}: {error}") from error
-        leave = self._authorize_until_stopped("move-sampler", float(position))
-        return self._begin("move-sampler", self._alone(self._move_sampler(position, leave)), leave[0])
+        return self._do("move-sampler", lambda leave: self._move_sampler(position, leave), float(position))
 
     def declare_pan_empty(self) -> ActionStatus:
         """Tell the instrument that nothing stands on its pan now."""
-        return self._move("declare-pan-empty", self._declare_empty)
+        return self._do("declare-pan-empty", self._declare_empty)
 
     def tare(self) -> ActionStatus:
         """Make what is on the pan count as nothing, once it is at rest; never repeated by itself."""
-        return self._move("tare", lambda leave: self._tare(*leave))
+        return self._do("tare", lambda leave: self._tare(*leave))
 
     def zero(self) -> ActionStatus:
         """Make the present load zero and forget the tare, once it is at rest; never repeated by itself."""
-        return self._move("zero", lambda leave: self._zero(*leave))
+        return self._do("zero", lambda leave: self._zero(*leave))
 
     def weigh(self) -> ActionStatus:
         """Wait for a stable weight, in `net_mg`."""
-        return self._move("weigh", lambda leave: self._weigh(*leave))
-
-    def stop_dosing(self) -> ActionStatus:
-        """Stop a dosing that is under way, being prepared or queued; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop-dosing")
-        return self._begin("stop-dosing", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Stop a dosing that is under way or queued where `success` is False; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if not self._busy:
-            return
-        try:
-            self.stop_dosing()
-        except DriverError as error:
-            log.error("%s: the dosing could not be stopped: %s", self.name, error)
-
-    def _move(self, verb: str, job: Callable[[Leave], Job]) -> ActionStatus:
-        leave = self._authorize_until_stopped(verb)
-        return self._begin(verb, self._alone(job(leave)), leave[0])
+        return self._do("weigh", lambda leave: self._weigh(*leave))
 
     # -- the job that doses
 
@@ -221,6 +186,7 @@ class QuantosDoser(QuantosParts):
         return None
 
     def _halt(self, grant: Granted) -> Job:
+        """Stop a dosing that is under way; one that is being prepared or queued does not begin."""
         if self._dosing:
             yield from self._stop_now(grant)
             # The job that doses hears at once how it ended.
@@ -263,6 +229,8 @@ class QuantosDoser(QuantosParts):
         )
         wrong = [(what, seen, told) for what, seen, told in meant if seen not in ("", told)]
         doubts = [f"its record is of {what} {seen}, meant was {told}" for what, seen, told in wrong]
+        if abs(net_mg) < wire.LEAST_MG:
+            doubts.append("it felt nothing fall: is its head empty, or its balance stuck? Look at the pan")
         if not abs(result.content_mg - net_mg) <= self._told.record_mg:
             doubts.append(f"its record says {result.content_mg:.2f} mg: weigh it before anything else is dosed")
         return tuple(doubts)
@@ -291,15 +259,13 @@ class QuantosDoser(QuantosParts):
             raise LimitError(
                 f"{self.name}: {mass_mg:g} mg requested, limit {self.limits['mass']:g} mg (limits.mass in the lab file)"
             )
-        try:
+        with about(self.name):
             order = {
                 wire.SET_TARGET: wire.encode_mass(mass_mg),
                 wire.SET_TOLERANCE: wire.encode_tolerance(tolerance_mg, mass_mg),
                 wire.SET_TOLERANCE_MODE: str(wire.BOTH_WAYS),
                 wire.SET_SAMPLE: wire.encode_sample_id(sample_id),
             }
-        except LimitError as error:
-            raise LimitError(f"{self.name}: {error}") from error
         return tuple({**order, **dict(self._told.settings)}.items())
 
     # -- looking
@@ -309,11 +275,11 @@ class QuantosDoser(QuantosParts):
 
     def _ask_result(self) -> DosingResult:
         xml = self._ask_xml(wire.ASK_RESULT)
-        with self._named():
+        with about(self.name):
             return wire.parse_result(xml)
 
     def _check_identity(self) -> str:
-        serial = self._recognize()
+        serial = self._recognize(self.weighing.serial)
         try:
             self._ask(wire.ASK_DOOR)
         except RefusedError as error:
@@ -324,10 +290,6 @@ class QuantosDoser(QuantosParts):
                 ) from error
         self._meet_head()
         return f"Quantos {serial}"
-
-    def poll(self) -> float:
-        """Look at the instrument, unless a command is under way: nothing may be sent then."""
-        return self.clock.now() + LISTEN_S if self._busy else super().poll()
 
     def _look(self) -> float:
         self._publish(door=self._ask_door().name.lower())

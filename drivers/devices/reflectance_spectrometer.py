@@ -5,33 +5,28 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job, Waits
 from drivers.codecs import reflectance_spectrometer as wire
 from drivers.codecs.reflectance_spectrometer import Lamp
-from drivers.errors import (
-    ActionFailedError,
-    BusyError,
-    DriverError,
-    LimitError,
-)
-from drivers.gate import Gate, Granted
+from drivers.errors import ActionFailedError, about
+from drivers.gate import Granted
 from drivers.instrument import Leave
 from drivers.kinds import Kind
-from drivers.links import LineLink
 from drivers.pace import STEADY_S
 from drivers.parts.curves import Curve
-from drivers.parts.spectrometer_line import WATCH_S, Shot, SpectrometerLine, Waits
+from drivers.parts.spectrometer_line import WATCH_S, Shot, SpectrometerLine
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 
 log = logging.getLogger(__name__)
 
+TELLING = 16
+"""So many points do not come twice alike by chance."""
 WARM_S = 1800.0
 """Lab seconds that the lamp may take to be warm, where the lab file does not say."""
 
@@ -58,20 +53,11 @@ class ReflectanceSpectrometer(SpectrometerLine):
     acquisition = Component(Reading, value=math.nan, precision=0, kind="normal")
     """Its number in the instrument's count."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        gate: Gate,
-        clock: Clock,
-        bus: Bus,
-        link: LineLink,
-        serial: str | None = None,
-        warm_s: float = WARM_S,
-    ) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus, link=link, serial=serial)
+    def __init__(self, name: str, *, warm_s: float = WARM_S, **base: Any) -> None:
+        super().__init__(name, **base)
         self._warm_s = warm_s
-        self._busy = False
+        self._before: tuple[float, ...] = ()
+        """The spectrum that was fetched last."""
 
     # -- verbs
 
@@ -112,30 +98,7 @@ class ReflectanceSpectrometer(SpectrometerLine):
             (wire.SAMPLE, lambda: wire.encode_sample(sample_id)),
             (wire.RANGE, lambda: wire.encode_range(from_nm, to_nm, self._limits)),
         )
-        leave = self._authorize_until_stopped("measure", subject=sample_id)
-        return self._begin("measure", self._alone(self._measure(sample_id, shot, leave)), leave[0])
-
-    def halt(self) -> ActionStatus:
-        """Abort what is being acquired, and begin nothing that was asked for before; the lamp stays as it is."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False and something is under way; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if not self._busy:
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be stopped: %s", self.name, error)
-
-    def _do(self, verb: str, job: Callable[[Leave], Job]) -> ActionStatus:
-        leave = self._authorize_until_stopped(verb)
-        return self._begin(verb, self._alone(job(leave)), leave[0])
+        return self._do("measure", lambda leave: self._measure(sample_id, shot, leave), subject=sample_id)
 
     def _shot(self, integration_ms: float, averages: int, *more: tuple[str, Callable[[], str]]) -> Shot:
         encode: tuple[tuple[str, Callable[[], str]], ...] = (
@@ -143,22 +106,11 @@ class ReflectanceSpectrometer(SpectrometerLine):
             (wire.AVERAGES, lambda: wire.encode_averages(averages, self._limits)),
             *more,
         )
-        try:
+        with about(self.name):
             settings = tuple((command, value()) for command, value in encode)
-        except LimitError as error:
-            raise LimitError(f"{self.name}: {error}") from error
         return Shot(settings, integration_ms, averages)
 
     # -- jobs
-
-    def _alone(self, job: Job) -> Job:
-        if self._busy:
-            raise BusyError(f"{self.name}: is at another command: wait for its end")
-        self._busy = True
-        try:
-            yield from job
-        finally:
-            self._busy = False
 
     def _switch_lamp(self, command: str, goal: Lamp, leave: Leave) -> Job:
         """Switch the lamp, and wait until it is as it was told; it may be told as often as need be."""
@@ -195,8 +147,18 @@ class ReflectanceSpectrometer(SpectrometerLine):
                 f"{self.name}: gave spectrum {spectrum.acquisition} of {spectrum.sample!r} where {number} of "
                 f"{sample_id!r} was measured: does anybody else use it?"
             )
+        if self._is_repeated(spectrum.reflectance):
+            raise ActionFailedError(
+                f"{self.name}: spectrum {number} is to the last digit what was there before, and no light is that "
+                "steady: is its detector stuck?"
+            )
         self._show(sample_id, float(number), spectrum.wavelengths_nm, spectrum.reflectance)
         self.bus.poll_now(self.name)
+
+    def _is_repeated(self, reflectance: tuple[float, ...]) -> bool:
+        """Whether a spectrum has no noise, compared with the one before or point by point: light always has some."""
+        before, self._before = self._before, reflectance
+        return len(reflectance) >= TELLING and (reflectance == before or len(set(reflectance)) == 1)
 
     def _show(
         self, sample_id: str, acquisition: float, wavelengths_nm: Sequence[float], reflectance: Sequence[float]
@@ -209,6 +171,7 @@ class ReflectanceSpectrometer(SpectrometerLine):
     def _acquire(self, command: str, shot: Shot, leave: Leave) -> Waits[int]:
         """Set everything, begin an acquisition once, wait for its end; give its number."""
         grant, heed_stops = leave
+        yield from self._patiently(lambda: self._check_idle(command))
         heed_stops()
         for setting, value in shot.settings:
             yield from self._set(setting, value, grant)
@@ -221,15 +184,12 @@ class ReflectanceSpectrometer(SpectrometerLine):
         return number
 
     def _halt(self, grant: Granted) -> Job:
+        """Abort what is being acquired; the lamp stays as it is."""
         yield from self._patiently(lambda: self.link.send(wire.ABORT, grant))
         # Whatever waits for an end learns of it at once.
         self.bus.hasten(self.name)
 
     # -- looking
-
-    def poll(self) -> float:
-        """Look at the instrument, unless a command looks at it all the time."""
-        return self.clock.now() + WATCH_S if self._busy else super().poll()
 
     def _look(self) -> float:
         before = self._count

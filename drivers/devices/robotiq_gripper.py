@@ -62,7 +62,7 @@ class RobotiqGripper(Gripper):
         goal = (wire.position(opening_percent), wire.share(force_percent), 1)
         return (self._get("PRE"), self._get("FOR"), self._get("GTO")) == goal
 
-    def _stand(self, grant: Granted) -> None:
+    def _tell_stop(self, grant: Granted) -> None:
         self._put("GTO", 0, grant)
         if self._get("GTO") != 0:
             raise LinkError(f"{self.name}: was told to stand and still goes")

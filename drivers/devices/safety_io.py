@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
-from drivers.codecs.safety_io import SafetyReading
-from drivers.gate import Gate, Granted
+from drivers.bus import Job
+from drivers.codecs.safety_io import SafetyReading, WatchdogState
+from drivers.gate import Granted
 from drivers.instrument import Instrument
 from drivers.kinds import Kind
 from drivers.safety_module import SafetyModule
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
+
+log = logging.getLogger(__name__)
 
 INPUT_SIGNALS = (
     "door_closed",
@@ -72,11 +74,15 @@ class SafetyIO(Instrument):
     gas_permit = Component(Reading, value=math.nan, kind="normal")
     door_lock = Component(Reading, value=math.nan, kind="normal")
     watchdog = Component(Reading, value="unknown", kind="normal")
+    changed = Component(Reading, value="", kind="normal")
+    """What was changed by nobody of us, until the watchdog is started again; empty where nothing was."""
 
-    def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, module: SafetyModule, poll_s: float) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
+    def __init__(self, name: str, *, module: SafetyModule, poll_s: float, **base: Any) -> None:
+        super().__init__(name, **base)
         self.module = module
         self._poll_s = poll_s
+        self._watchdog = WatchdogState.OFF
+        """As it was seen last."""
 
     # -- verbs
 
@@ -141,8 +147,7 @@ class SafetyIO(Instrument):
     # -- looking
 
     def _check_identity(self) -> str:
-        reading = self.module.read()
-        return f"safety module, watchdog {reading.watchdog.name.lower()}"
+        return self.module.identify()
 
     def _look(self) -> float:
         self._read()
@@ -155,8 +160,19 @@ class SafetyIO(Instrument):
         values = {name: float(safe) for name, safe in zip(INPUT_SIGNALS, reading.inputs, strict=True)}
         values |= dict(zip(ANALOGUE_SIGNALS, reading.analogue, strict=True))
         values |= {name: float(on) for name, on in zip(COIL_SIGNALS, reading.coils, strict=True)}
+        self._note_power(reading.watchdog)
         self._publish(watchdog=reading.watchdog.name.lower(), **values)
         self._seen()
+
+    def _note_power(self, watchdog: WatchdogState) -> None:
+        """Tell of a watchdog that is off and was not: nothing that is done here switches one off."""
+        before, self._watchdog = self._watchdog, watchdog
+        if watchdog is not WatchdogState.OFF:
+            self._publish(changed="")
+        elif before is not WatchdogState.OFF:
+            said = f"its watchdog was {before.name.lower()} and is off: it lost power, or was set by somebody else"
+            log.warning("%s: %s: start the watchdog before anything is closed", self.name, said)
+            self._publish(changed=said)
 
 
 def _build(parts: Parts) -> SafetyIO:

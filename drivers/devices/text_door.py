@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ophyd import Component
 
 from drivers.bus import Job
 from drivers.codecs import text_machine as wire
 from drivers.codecs.text_machine import DoorsStatus, DoorState, State
-from drivers.errors import (
-    ActionFailedError,
-    BusyError,
-    CodecError,
-    DriverError,
-    LimitError,
-    LinkError,
-    RefusedError,
-    WrongInstrumentError,
-)
-from drivers.gate import Granted
-from drivers.instrument import Instrument, Leave
+from drivers.errors import ActionFailedError, BusyError, CodecError, LinkError, RefusedError, about
+from drivers.instrument import Leave
 from drivers.kinds import Kind
-from drivers.links import LineLink
 from drivers.pace import CLOSE_S, STEADY_S
 from drivers.parts.agreement import agreed
+from drivers.parts.stopping import TRIES
+from drivers.parts.text_instrument import TextInstrument
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 ALLOWANCE_S = 120.0
 """Lab seconds that a door may take."""
-TRIES = 3
-"""How often a door is told where to go: the same each time, and only while it does not go there."""
 
 
-class TextDoor(Instrument):
-    """The doors of one or several furnaces, one of them moving at a time."""
+class TextDoor(TextInstrument):
+    """The doors of one or several furnaces, one of them moving at a time; its stop has each stand where it is."""
 
     KIND = "text-door"
     VERBS: ClassVar[Mapping[str, str]] = {"door": "door", "stop": "halt"}
@@ -59,12 +46,10 @@ class TextDoor(Instrument):
     fault = Component(Reading, value="", kind="normal")
     """What is wrong, empty where nothing is."""
 
-    def __init__(self, name: str, *, link: LineLink, names: Mapping[str, str], **base: Any) -> None:
+    def __init__(self, name: str, *, names: Mapping[str, str], **base: Any) -> None:
         super().__init__(name, **base)
-        self.link = link
         self._names = dict(names)
         self._furnaces = {door: furnace for furnace, door in names.items()}
-        self._serial: str | None = None
         self._moving = False
 
     # -- verbs
@@ -72,30 +57,10 @@ class TextDoor(Instrument):
     def door(self, furnace: str, open: bool) -> ActionStatus:  # noqa: A002 - what one says of a door
         """Open or close a furnace's door."""
         name = self._names.get(furnace, furnace)
-        try:
+        with about(self.name):
             line = wire.door(name, open)
-        except LimitError as error:
-            raise LimitError(f"{self.name}: {error}") from error
         leave = self._authorize_until_stopped("door-open" if open else "door-close", subject=f"{furnace}.door")
         return self._begin(line, self._move(name, open, line, leave), leave[0])
-
-    def halt(self) -> ActionStatus:
-        """Have every door stand where it is; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False and a door moves; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if not self._moving:
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be stopped: %s", self.name, error)
 
     # -- jobs
 
@@ -118,7 +83,9 @@ class TextDoor(Instrument):
         for attempt in range(TRIES):
             heed_stops()
             try:
-                self._parsed(line, lambda: wire.check_door(name, opened, self.link.act(line, grant)))
+                # The same line may be told again while it does not go there.
+                with about(f"{self.name}: {line}"):
+                    wire.check_door(name, opened, self.link.act(line, grant))
                 return
             except RefusedError:
                 if attempt == 0:
@@ -129,7 +96,7 @@ class TextDoor(Instrument):
             if self._where(name, status) in (DoorState.MOVING, _goal(opened)):
                 return
             if status.state is State.RUNNING:
-                self._parsed(wire.STOP, lambda: wire.check_stopped(self.link.act(wire.STOP, grant)))
+                self._tell_stop(grant)
                 raise ActionFailedError(f"{self.name}: was told {line} and moved another door: it was stopped")
         raise ActionFailedError(f"{self.name}: was told {line} {TRIES} times and does not move")
 
@@ -150,17 +117,6 @@ class TextDoor(Instrument):
                     f"{self.name}: {line} is not done after {ALLOWANCE_S:g} s: what is in the door's way?"
                 )
 
-    def _halt(self, grant: Granted) -> Job:
-        for attempt in range(TRIES):
-            try:
-                self._parsed(wire.STOP, lambda: wire.check_stopped(self.link.act(wire.STOP, grant)))
-                break
-            except (LinkError, CodecError):
-                if attempt == TRIES - 1:
-                    raise
-        self.bus.hasten(self.name)
-        yield from ()
-
     def _where(self, name: str, status: DoorsStatus) -> DoorState:
         if name not in status.doors:
             known = ", ".join(self._furnaces.get(door, door) for door in status.doors)
@@ -169,14 +125,12 @@ class TextDoor(Instrument):
 
     # -- looking
 
-    def _parsed(self, line: str, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except (RefusedError, CodecError) as error:
-            raise type(error)(f"{self.name}: {line}: {error}") from error
+    def _is_acting(self) -> bool:
+        return self._moving
 
     def _ask(self) -> DoorsStatus:
-        return self._parsed(wire.STATUS, lambda: wire.parse_doors(self.link.query(wire.STATUS)))
+        with about(f"{self.name}: {wire.STATUS}"):
+            return wire.parse_doors(self.link.query(wire.STATUS))
 
     def _observe(self) -> DoorsStatus:
         status = agreed(self._ask, f"{self.name}: {wire.STATUS}")
@@ -191,20 +145,6 @@ class TextDoor(Instrument):
 
     def _those(self, status: DoorsStatus, *states: DoorState) -> str:
         return " ".join(self._furnaces.get(door, door) for door, where in status.doors.items() if where in states)
-
-    def _check_identity(self) -> str:
-        try:
-            serial = agreed(lambda: wire.parse_identity(self.KIND, self.link.query("ID?")), f"{self.name}: ID?")
-        except CodecError as error:
-            raise WrongInstrumentError(
-                f"{self.name}: {self.link.url} is no {self.KIND} ({error}): is the address right in the lab file?"
-            ) from error
-        if self._serial not in (None, serial):
-            raise WrongInstrumentError(
-                f"{self.name}: {serial} answers at {self.link.url}, and {self._serial} did before: was it exchanged?"
-            )
-        self._serial = serial
-        return f"{self.KIND} {serial}"
 
     def _look(self) -> float:
         moves = self._observe().state is State.RUNNING

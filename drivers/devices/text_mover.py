@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Generator, Mapping
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job, Waits
 from drivers.codecs import text_mover as wire
 from drivers.codecs.text_mover import JobReport, JobState
-from drivers.errors import (
-    ActionFailedError,
-    CodecError,
-    DriverError,
-    GrantError,
-    LimitError,
-    LinkError,
-    RefusedError,
-    WrongInstrumentError,
-)
-from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument, Leave
+from drivers.errors import ActionFailedError, CodecError, DriverError, GrantError, RefusedError, about
+from drivers.gate import Granted
+from drivers.instrument import Leave
 from drivers.kinds import Kind
-from drivers.links import LineLink
-from drivers.pace import STEADY_S
+from drivers.pace import CLOSE_S, STEADY_S
 from drivers.parts.agreement import agreed
 from drivers.parts.reach import UNKNOWN, places
+from drivers.parts.text_instrument import NotBegunError, TextInstrument
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Parts
 from drivers.status import ActionStatus
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 ALLOWANCE_S = 600.0
 """Lab seconds that any job may take beyond the time that it was asked to take."""
-WATCH_S = 1.0
-"""Lab seconds between looks at a job that may end at any time."""
-TRIES = 3
-"""How often a job is told that the mover has not begun."""
 MOST_JOBS = 2**31
 
 
-class NotBegunError(ActionFailedError):
-    """A job that the mover says that it has not begun: nothing moved."""
+class TextMover(TextInstrument):
+    """A mover that does one job at a time; its stop has it stand still and keep its grip."""
 
-
-class TextMover(Instrument):
-    """A mover that does one job at a time."""
-
+    KIND = "text-mover"
     VERBS: ClassVar[Mapping[str, str]] = {
         "move": "move",
         "pour": "pour",
@@ -74,72 +54,59 @@ class TextMover(Instrument):
     """The places that the job under way reaches into, parted by spaces; empty while none is. ``unknown`` after a
     job that failed or fell silent, until another one is done: the arm stands wherever it was."""
 
-    def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
-        self.link = link
+    def __init__(self, name: str, **base: Any) -> None:
+        super().__init__(name, **base)
         self._last = 0
         """The last job that the mover is known to have been given."""
-        self._serial: str | None = None
 
     # -- verbs
 
     def move(self, from_position: str, to_position: str) -> ActionStatus:
         """Carry the labware at one position to another, free one."""
-        line = self._line(lambda: wire.move(from_position, to_position))
+        with about(self.name):
+            line = wire.move(from_position, to_position)
         leave = self._authorize_until_stopped("move", to_position, subject=from_position)
         return self._do(line, leave, places((from_position, to_position)))
 
     def pour(self, from_position: str, to_position: str, mass_mg: float | None = None) -> ActionStatus:
         """Pour powder from one labware into another; all of it where no mass is given."""
-        line = self._line(lambda: wire.pour(from_position, to_position, mass_mg))
+        with about(self.name):
+            line = wire.pour(from_position, to_position, mass_mg)
         leave = self._authorize_until_stopped("pour", to_position, subject=from_position)
         return self._do(line, leave, places((from_position, to_position)))
 
     def mix(self, position: str, time_s: float, speed_rpm: float, method: str) -> ActionStatus:
         """Mix what is in the labware at a position; methods are ball-mill, mortar and shake."""
-        line = self._line(lambda: wire.mix(position, time_s, speed_rpm, method))
+        with about(self.name):
+            line = wire.mix(position, time_s, speed_rpm, method)
         return self._do(
             line, self._authorize_until_stopped("mix", method, subject=position), places((position,)), time_s
         )
 
     def clean(self, position: str) -> ActionStatus:
         """Clean the labware at a position."""
-        line = self._line(lambda: wire.clean(position))
+        with about(self.name):
+            line = wire.clean(position)
         return self._do(line, self._authorize_until_stopped("clean", subject=position), places((position,)))
 
     def head(self, doser: str, number: int) -> ActionStatus:
         """Put a dosing head on a doser; 0 takes the one that is there back to the rack."""
-        line = self._line(lambda: wire.head(doser, number))
+        with about(self.name):
+            line = wire.head(doser, number)
         return self._do(line, self._authorize_until_stopped("head", str(number), subject=doser), doser)
 
     def door(self, furnace: str, open: bool) -> ActionStatus:  # noqa: A002 - what one says of a door
         """Open or close a furnace's door."""
-        line = self._line(lambda: wire.door(furnace, open))
+        with about(self.name):
+            line = wire.door(furnace, open)
         leave = self._authorize_until_stopped("door-open" if open else "door-close", subject=f"{furnace}.door")
         return self._do(line, leave, furnace)
 
     def look_at(self, position: str) -> ActionStatus:
         """Read the barcode at a position into `labware`."""
-        line = self._line(lambda: wire.ask_at(position))
+        with about(self.name):
+            line = wire.ask_at(position)
         return self._begin("look-at", self._read_labware(line, position))
-
-    def halt(self) -> ActionStatus:
-        """Stand still, keep the grip and begin nothing that was asked for before; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if self.job.get() != "busy":
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be stopped: %s", self.name, error)
 
     # -- jobs
 
@@ -153,7 +120,7 @@ class TextMover(Instrument):
         inside = self.inside.get()
         self._publish(inside=f"{inside} {where}".strip())
         try:
-            number = yield from self._start(line, before, leave)
+            number = yield from self._start_job(line, before, leave, parse=wire.parse_started, has_begun=self._has_job)
         except (RefusedError, NotBegunError, GrantError):
             self._publish(inside=inside)
             raise
@@ -169,36 +136,7 @@ class TextMover(Instrument):
             raise
         self._publish(job="done", inside="")
 
-    def _start(self, line: str, before: int, leave: Leave) -> Generator[float | None, None, int]:
-        """Give a job, and its number; told again only where the mover says that it was given none."""
-        grant, heed_stops = leave
-        for attempt in range(TRIES):
-            if attempt:
-                self._heed(heed_stops)
-            try:
-                number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))
-            except RefusedError:
-                # Refused because it is at what it was told before, or because it cannot.
-                if attempt == 0:
-                    raise
-            except (LinkError, CodecError) as error:
-                log.warning("%s: %s was not answered (%s): it is asked for its jobs", self.name, line, error)
-            else:
-                if number == before + 1:
-                    return number
-            for _ in range(2):
-                yield self.clock.now() + WATCH_S
-                if (yield from self._has(before + 1)):
-                    return before + 1
-        raise NotBegunError(f"{self.name}: was told {line} {TRIES} times and has begun nothing")
-
-    def _heed(self, heed_stops: Callable[[], None]) -> None:
-        try:
-            heed_stops()
-        except ActionFailedError as error:
-            raise NotBegunError(str(error)) from error
-
-    def _find_last(self) -> Generator[float | None, None, int]:
+    def _find_last(self) -> Waits[int]:
         """Find the number of the last job that the mover was given, by whomever; it tells only of single ones."""
         low = self._last
         if low and not (yield from self._has(low)):
@@ -215,7 +153,7 @@ class TextMover(Instrument):
         self._last = low
         return low
 
-    def _has(self, number: int) -> Generator[float | None, None, bool]:
+    def _has(self, number: int) -> Waits[bool]:
         return (yield from self._patiently(lambda: self._has_job(number)))
 
     def _await_end(self, line: str, number: int, time_s: float) -> Job:
@@ -235,33 +173,24 @@ class TextMover(Instrument):
 
     def _next_watch_s(self, end_s: float) -> float:
         now_s = self.clock.now()
-        return min(now_s + STEADY_S, max(now_s + WATCH_S, end_s))
+        return min(now_s + STEADY_S, max(now_s + CLOSE_S, end_s))
 
     def _read_labware(self, line: str, position: str) -> Job:
         barcode = yield from self._patiently(lambda: self._agreed(line, lambda reply: wire.parse_at(reply, position)))
         self._publish(labware=barcode or "")
 
-    def _halt(self, grant: Granted) -> Job:
-        for attempt in range(TRIES):
-            try:
-                self._parsed(wire.STOP, lambda: wire.check_stopped(self.link.act(wire.STOP, grant)))
-                break
-            except (LinkError, CodecError):
-                if attempt == TRIES - 1:
-                    raise
-        self.bus.hasten(self.name)
-        yield from ()
-
     # -- the wire
 
-    def _line(self, encode: Callable[[], str]) -> str:
-        try:
-            return encode()
-        except LimitError as error:
-            raise LimitError(f"{self.name}: {error}") from error
+    def _is_acting(self) -> bool:
+        return bool(self.job.get() == "busy")
+
+    def _tell_stop(self, grant: Granted) -> None:
+        with about(f"{self.name}: {wire.STOP}"):
+            wire.check_stopped(self.link.act(wire.STOP, grant))
 
     def _ask(self, line: str, parse: Callable[[str], T]) -> T:
-        return self._parsed(line, lambda: parse(self.link.query(line)))
+        with about(f"{self.name}: {line}"):
+            return parse(self.link.query(line))
 
     def _agreed(self, line: str, parse: Callable[[str], T]) -> T:
         return agreed(lambda: self._ask(line, parse), f"{self.name}: {line}")
@@ -283,35 +212,18 @@ class TextMover(Instrument):
         raise ActionFailedError(f"{self.name}: knows of no job {number} any more: was it switched off?")
 
     def _has_job(self, number: int) -> bool:
-        try:
-            self._look_at_job(number)
-        except RefusedError as error:
-            if wire.NO_SUCH_JOB not in str(error):
-                raise
-            return False
-        return True
-
-    def _parsed(self, line: str, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except (RefusedError, CodecError) as error:
-            raise type(error)(f"{self.name}: {line}: {error}") from error
+        """Whether it was given a job; that it was not is believed where it is said twice, as lines have no checksum."""
+        for _ in range(2):
+            try:
+                self._look_at_job(number)
+            except RefusedError as error:
+                if wire.NO_SUCH_JOB not in str(error):
+                    raise
+            else:
+                return True
+        return False
 
     # -- looking
-
-    def _check_identity(self) -> str:
-        try:
-            serial = agreed(lambda: wire.parse_identity(self.link.query("ID?")), f"{self.name}: ID?")
-        except CodecError as error:
-            raise WrongInstrumentError(
-                f"{self.name}: {self.link.url} is no text mover ({error}): is the address right in the lab file?"
-            ) from error
-        if self._serial not in (None, serial):
-            raise WrongInstrumentError(
-                f"{self.name}: {serial} answers at {self.link.url}, and {self._serial} did before: was it exchanged?"
-            )
-        self._serial = serial
-        return f"text mover {serial}"
 
     def _look(self) -> float:
         self._check_identity()

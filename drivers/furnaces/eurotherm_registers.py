@@ -7,25 +7,35 @@ flag is read before, the status word after, so that a sensor that comes and goes
 from __future__ import annotations
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from drivers.codecs import eurotherm as wire
-from drivers.codecs.eurotherm import Summary, Values
-from drivers.errors import ActionFailedError, CodecError, LinkError, RefusedError, WrongInstrumentError
+from drivers.codecs.eurotherm import Values
+from drivers.errors import (
+    ActionFailedError,
+    CodecError,
+    DriverError,
+    LinkError,
+    RefusedError,
+    WrongInstrumentError,
+)
 from drivers.furnaces.controller import Look, ProgramState
 from drivers.furnaces.program import OFF_DEGC, FurnaceProgram
 from drivers.gate import Granted
 from drivers.links import ModbusLink
-from drivers.links.modbus import Canary
+from drivers.links.busy import is_busy
+from drivers.links.modbus import BUSY_S, ModbusRefusedError, Question
 
 TRIES = 3
 """How often an absolute write is tried, and a number that came doubtful is read again."""
 AGREE_DEGC = 1.0
 """How far two readings right after each other may differ, beside the digits of the coarser one."""
 FLOAT_DIGIT_DEGC = 1e-3
+ILLEGAL_ADDRESS = 2
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,6 @@ class Unit:
 
     instrument_type: int | None = None
     """What register 122 must say; whatever it says at first where that is missing."""
-    canary: int | None = None
-    """What register 131 must say, on wires whose replies do not tell what they answer."""
-    checksum: bool = True
-    """Whether the wire has one."""
     decimals: int | None = None
     """What register 525 must say; whatever it says at first where that is missing."""
     output_decimals: int = 0
@@ -53,6 +59,17 @@ class Extra:
     waits: bool = False
     expired: str = ""
     changed: str = ""
+
+
+class Seen(NamedTuple):
+    """What every look reads."""
+
+    flags: tuple[int, ...]
+    values: tuple[int, ...]
+    status: int
+    summary: int
+    range: tuple[int, ...] | None = None
+    """Where it was read, and says something."""
 
 
 class EurothermController(ABC):
@@ -75,8 +92,9 @@ class EurothermController(ABC):
         self.name, self.link, self.unit = name, link, unit
         self._type, self._decimals = unit.instrument_type, unit.decimals
         self._range_degc = wire.SANE_DEGC
-        self._confirmed: dict[int, tuple[int, ...]] = {}
-        """What was read last where the wire has no checksum, by its address."""
+        self._range_words: tuple[int, ...] = ()
+        self._wide = True
+        """Whether it reads over addresses that it does not have, as most do."""
 
     @property
     def decimals(self) -> int:
@@ -87,7 +105,17 @@ class EurothermController(ABC):
 
     def identify(self) -> str:
         """Find out who answers, and how it counts."""
-        found, firmware = self._read(wire.INSTRUMENT_TYPE, 1)[0], self._read(wire.FIRMWARE, 1)[0]
+        (kind,), (firmware,), (decimals,), ends = self._read_mistaking_nothing(
+            (wire.INSTRUMENT_TYPE, 1), (wire.FIRMWARE, 1), (wire.DECIMALS, 1), (wire.RANGE, wire.RANGE_COUNT)
+        )
+        self._expect_type(kind)
+        self._expect_decimals(decimals)
+        self._range_words = ends
+        low, high = (wire.decode_degc(word, decimals) for word in ends)
+        self._range_degc = wire.sane_range_degc(low, high)
+        return f"Eurotherm type {kind:#x}, firmware {firmware:#x}"
+
+    def _expect_type(self, found: int) -> None:
         if self._type is None:
             self._type = found
         if found != self._type:
@@ -95,13 +123,12 @@ class EurothermController(ABC):
                 f"{self.name}: {self.link.address} is of type {found:#x}, not {self._type:#x}: "
                 "is this the address of another instrument, or is instrument_type in the lab file wrong?"
             )
-        self._check_decimals()
-        low, high = (wire.decode_degc(word, self.decimals) for word in self._read(wire.RANGE, wire.RANGE_COUNT))
-        self._range_degc = wire.sane_range_degc(low, high)
-        return f"Eurotherm type {found:#x}, firmware {firmware:#x}"
 
     def _check_decimals(self) -> None:
-        found = self._read(wire.DECIMALS, 1)[0]
+        (found,), _ = self._read_mistaking_nothing((wire.DECIMALS, 1), (wire.RANGE, wire.RANGE_COUNT))
+        self._expect_decimals(found)
+
+    def _expect_decimals(self, found: int) -> None:
         if found > wire.MOST_DECIMALS:
             raise WrongInstrumentError(
                 f"{self.name}: {self.link.address} is configured for {found} decimals (register {wire.DECIMALS}), "
@@ -120,24 +147,61 @@ class EurothermController(ABC):
 
     def look(self) -> Look:
         """Look at everything that is published."""
-        if self.unit.canary is None:
-            return self._look()
-        return self.link.guarded(self._look, Canary(wire.COMMS_ADDRESS, (self.unit.canary,)))
+        if not self.link.has_checksum:
+            return self._judged(*self._read_all())
+        if self._known_value is None:
+            self._check_known()
+        try:
+            return self._judged(*self.link.guarded(self._read_all, self._check_read))
+        except LinkError:
+            # Whoever was reconfigured is better told as that.
+            self._check_known()
+            raise
+
+    def _check_read(self, read: tuple[Seen, Extra]) -> None:
+        """See that no reply was taken for another one, and that numbers mean what they did.
+
+        Ends of the range lie amid what is read, and count as all temperatures do.
+        """
+        found = read[0].range
+        if found is None:
+            self.link.expect(self._known_address, self._known_value or 0)
+        elif found != self._range_words:
+            raise CodecError(f"addresses {wire.RANGE} and {wire.RANGE + 1} hold {found}, not {self._range_words}")
+
+    # Where numbers are whole, the decimals are what they mean; 32-bit numbers mean the same however many are shown.
+
+    @property
+    def _known_address(self) -> int:
+        return wire.INSTRUMENT_TYPE if self.unit.ieee else wire.DECIMALS
+
+    @property
+    def _known_value(self) -> int | None:
+        return self._type if self.unit.ieee else self._decimals
+
+    def _check_known(self) -> None:
+        (found,), _ = self._read_mistaking_nothing((self._known_address, 1), (wire.RANGE, wire.RANGE_COUNT))
+        self._expect_known(found)
+
+    def _expect_known(self, found: int) -> None:
+        if self.unit.ieee:
+            self._expect_type(found)
+        else:
+            self._expect_decimals(found)
 
     def state(self) -> ProgramState:
         """Ask what the programmer is at."""
         return self._state(self._read(wire.PROGRAM_STATUS, 1)[0])
 
-    def _look(self) -> Look:
-        # Neighbouring blocks have different lengths, so that a reply that slips by one is seen at once.
-        flags = wire.decode_flags(self._read(wire.FLAGS, wire.FLAGS_COUNT))
-        values = self._read_values()
-        status = self._read(wire.PROGRAM_NUMBER, 2)[1]
-        extra = self._read_extra(status)
-        summary = Summary(self._read(wire.SUMMARY - 1, 2)[1])
-        if not self.unit.ieee:
-            self._check_decimals()
-        broken = flags.sensor_break or bool(summary & (Summary.SENSOR_BREAK | Summary.OUT_OF_RANGE))
+    def _read_all(self) -> tuple[Seen, Extra]:
+        seen = self._read_look()
+        return seen, self._read_extra(seen.status)
+
+    def _judged(self, seen: Seen, extra: Extra) -> Look:
+        """Say what was seen, where that can be."""
+        flags, summary = wire.decode_flags(seen.flags), seen.summary
+        values = self._decode_values(seen.values)
+        broken = flags.sensor_break or bool(summary & wire.NO_READING)
         try:
             wire.check_values(values, self._range_degc, sensor_ok=not broken)
         except CodecError as error:
@@ -147,8 +211,8 @@ class EurothermController(ABC):
             target_degc=values.target_degc,
             setpoint_degc=values.setpoint_degc,
             output_percent=values.output_percent,
-            state=self._state(status),
-            sensor_fault=f"the sensor is broken or out of range (status {int(summary):#06x})" if broken else "",
+            state=self._state(seen.status),
+            sensor_fault=f"the sensor is broken or out of range (status {summary:#06x})" if broken else "",
             disobeys=self._disobeys(summary, flags),
             expired=extra.expired,
             alarms=wire.alarms_of(summary),
@@ -159,8 +223,8 @@ class EurothermController(ABC):
             resolution_degc=FLOAT_DIGIT_DEGC if self.unit.ieee else 10.0**-self.decimals,
         )
 
-    def _disobeys(self, summary: Summary, flags: wire.Flags) -> str:
-        if summary & Summary.MANUAL:
+    def _disobeys(self, summary: int, flags: wire.Flags) -> str:
+        if summary & wire.MANUAL_MODE:
             return "it is in manual"
         return f"its control is frozen (register {wire.FLAGS})" if flags.frozen else ""
 
@@ -226,54 +290,60 @@ class EurothermController(ABC):
     # -- the wire
 
     def _read(self, address: int, count: int) -> tuple[int, ...]:
-        """Read registers; where the wire has no checksum, something new counts once it was read twice."""
-        found = self.link.read_registers(address, count)
-        if self.unit.checksum or found == self._confirmed.get(address):
-            return found
-        for _ in range(TRIES):
-            again = self.link.read_registers(address, count)
-            if again == found:
-                self._confirmed[address] = found
-                return found
-            found = again
-        raise LinkError(f"{self.name}: {self.link.address} answers something else from address {address} each time")
+        (found,) = self.link.read_sure((_holding(address, count),))
+        return found
 
-    def _read_values(self) -> Values:
-        if not self.unit.ieee:
-            return self._read_whole_values() if self.unit.checksum else self._agreed()
-        fine = self._read_fine_values()
-        if self.unit.checksum:
-            return fine
-        for _ in range(TRIES):
-            if _agree(fine, self._read_whole_values(), AGREE_DEGC + 10.0**-self.decimals):
-                return fine
-            fine = self._read_fine_values()
-        raise self._disagreement()
+    def _read_mistaking_nothing(self, *blocks: tuple[int, int]) -> list[tuple[int, ...]]:
+        """Read blocks of which the last differs in length, so that no reply was taken for another one."""
+        questions = [_holding(address, count) for address, count in blocks]
+        return self.link.guarded(lambda: self.link.read_sure(questions), lambda _: None)
 
-    def _agreed(self) -> Values:
-        values = self._read_whole_values()
-        for _ in range(TRIES):
-            again = self._read_whole_values()
-            if _agree(values, again, AGREE_DEGC):
-                return again
-            values = again
-        raise self._disagreement()
+    def _read_look(self) -> Seen:
+        """Read what every look takes."""
+        try:
+            return self._read_seen()
+        except ModbusRefusedError as error:
+            if not self._wide or self.unit.ieee or error.code != ILLEGAL_ADDRESS:
+                raise
+            # Not everyone reads over addresses that it does not have.
+            self._wide = False
+            return self._read_seen()
 
-    def _disagreement(self) -> CodecError:
-        # Other decimals make two forms of one number disagree too, and are better told as what they are.
-        self._check_decimals()
-        return CodecError(
-            f"{self.name}: {self.link.address} gives readings that do not agree, {TRIES} times in a row: "
-            "is the wire disturbed, or was the instrument reconfigured?"
-        )
+    def _read_seen(self) -> Seen:
+        questions = self._questions()
+        blocks = self.link.read_sure(questions, lambda first, again: self._agree(self._seen(first), self._seen(again)))
+        if not self.link.has_checksum:
+            self._expect_known(blocks[-1][0])
+        return self._seen(blocks)
 
-    def _read_whole_values(self) -> Values:
-        block = self.link.read_registers(wire.LIVE_BLOCK, wire.LIVE_COUNT)
-        return wire.decode_values(block, self.decimals, self.unit.output_decimals)
+    def _questions(self) -> tuple[Question, ...]:
+        """What every look reads; neighbours differ in length, so that a reply that slips by one is seen at once."""
+        values: tuple[Question, ...]
+        if self.unit.ieee:
+            values = (_holding(wire.ieee_address(wire.LIVE_BLOCK), 2 * wire.LIVE_COUNT), _holding(wire.PROGRAM_STATUS))
+        elif self._wide:
+            values = (_holding(wire.LIVE_BLOCK, wire.WIDE_COUNT),)
+        else:
+            values = (_holding(wire.LIVE_BLOCK, wire.LIVE_COUNT), _holding(wire.PROGRAM_STATUS))
+        asked = (_holding(wire.FLAGS, wire.FLAGS_COUNT), *values, _holding(wire.SUMMARY - 1, 2))
+        return asked if self.link.has_checksum else (*asked, _holding(self._known_address))
 
-    def _read_fine_values(self) -> Values:
-        words = self.link.read_registers(wire.ieee_address(wire.LIVE_BLOCK), 2 * wire.LIVE_COUNT)
-        return wire.decode_ieee_values(words)
+    def _seen(self, blocks: Sequence[tuple[int, ...]]) -> Seen:
+        flags, values, *rest = blocks
+        if len(values) == wire.WIDE_COUNT:
+            ends = values[wire.RANGE - wire.LIVE_BLOCK :][: wire.RANGE_COUNT]
+            known = ends if len(set(self._range_words)) > 1 else None
+            return Seen(flags, values[: wire.LIVE_COUNT], values[-1], rest[0][1], known)
+        return Seen(flags, values, rest[0][0], rest[1][1])
+
+    def _decode_values(self, words: Sequence[int]) -> Values:
+        if self.unit.ieee:
+            return wire.decode_ieee_values(words)
+        return wire.decode_values(words, self.decimals, self.unit.output_decimals)
+
+    def _agree(self, seen: Seen, again: Seen) -> bool:
+        same = (seen.flags, seen.status, seen.summary) == (again.flags, again.status, again.summary)
+        return same and _agree(self._decode_values(seen.values), self._decode_values(again.values), AGREE_DEGC)
 
     def _write(self, address: int, values: Sequence[int], grant: Granted) -> None:
         """Write registers and read them back; again where the reply was lost, for what is written is absolute."""
@@ -291,8 +361,8 @@ class EurothermController(ABC):
             f"and holds {wire.to_signed(found[wrong])}: is it locked at the panel?"
         ) from lost
 
-    def _tell(self, address: int, values: tuple[int, ...], grant: Granted) -> LinkError | None:
-        """Write once, and give how the reply was lost where it was."""
+    def _tell(self, address: int, values: tuple[int, ...], grant: Granted) -> DriverError | None:
+        """Write once, and give how the reply was lost where it was, or that the instrument is busy."""
         try:
             if len(values) == 1:
                 self.link.write_register(address, values[0], grant)
@@ -301,11 +371,18 @@ class EurothermController(ABC):
         except LinkError as error:
             return error
         except RefusedError as error:
+            if is_busy(error):
+                time.sleep(BUSY_S)
+                return error
             raise ActionFailedError(
                 f"{self.name}: register {address} did not take {wire.to_signed(values[0])}: {error}; "
                 "is it locked at the panel, or out of its range?"
             ) from error
         return None
+
+
+def _holding(address: int, count: int = 1) -> Question:
+    return Question("registers", address, count)
 
 
 def _agree(values: Values, others: Values, within_degc: float) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from drivers.address import ModbusAddress, SerialAddress, parse_address
 from drivers.errors import LimitError
 from drivers.furnaces.eurotherm_registers import Unit
 from drivers.spec import Option, Parts
@@ -12,7 +11,6 @@ from drivers.spec import Option, Parts
 COMMON_OPTIONS: Mapping[str, Option] = {
     "decimals": Option("what register 525 must hold (what it holds at first)"),
     "output_decimals": Option("how many decimals the output register has (0)"),
-    "canary": Option("what register 131 must hold on a serial line, 0 where it is not to be read (the unit)"),
 }
 IEEE_OPTION = Option("whether values are read as 32-bit numbers, from 0x8000 on (yes)")
 """For models that have them."""
@@ -29,13 +27,8 @@ def common_unit(parts: Parts, instrument_type: int | None, *, ieee: bool) -> Uni
     Raises:
         LimitError: For a number that cannot be.
     """
-    where = parse_address(parts.address)
-    serial = isinstance(where, ModbusAddress) and isinstance(where.wire, SerialAddress)
-    canary = int(number(parts, "canary", where.unit, low=0, high=255)) if isinstance(where, ModbusAddress) else 0
     return Unit(
         instrument_type=_learnt(parts, "instrument_type", instrument_type, high=0xFFFF),
-        canary=(canary or None) if serial else None,
-        checksum=serial,
         decimals=_learnt(parts, "decimals", None, high=3),
         output_decimals=int(number(parts, "output_decimals", 0, low=0, high=2)),
         ieee=bool(parts.option("ieee", ieee)),

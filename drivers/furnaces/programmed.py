@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from drivers.bus import Bus, Job
 from drivers.clock import Clock
-from drivers.errors import ActionFailedError, BusyError, CodecError, DriverError, LimitError, LinkError
+from drivers.errors import ActionFailedError, BusyError, CodecError, DriverError, LimitError, LinkError, RefusedError
 from drivers.furnaces.controller import FurnaceController, Look, ProgramState
 from drivers.furnaces.program import OFF_DEGC, FurnaceLimits, FurnaceProgram, Step, check_near, differences
 from drivers.furnaces.watch import STANDS_S, RunWatch, is_at_target
@@ -188,10 +188,10 @@ class ProgrammedFurnace(WatchedFurnace):
 
     def _start(self, grant: Granted) -> Job:
         """Tell it to run, once; what became of it is asked, never tried again."""
-        lost: LinkError | None = None
+        lost: DriverError | None = None
         try:
             self.controller.run(grant)
-        except LinkError as error:
+        except (LinkError, RefusedError) as error:
             lost = error
         try:
             state = yield from self._patiently(self.controller.state)

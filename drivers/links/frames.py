@@ -114,7 +114,7 @@ class FramesLink:
         Raises:
             LinkError: When that does not succeed in a few tries.
         """
-        return self._port.guarded(self.device, self.tries, read, canary)
+        return self._port.guarded(self.device, self.tries, read, lambda _: canary())
 
     def close(self) -> None:
         """Let go of the port; the next use opens it again."""

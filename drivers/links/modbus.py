@@ -5,18 +5,20 @@ Questions are repeated, commands are sent once. Addresses are those on the wire,
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from drivers.errors import CodecError, DriverError, LinkError, RefusedError
 from drivers.gate import Granted
+from drivers.links import modbus_frames as frames
 from drivers.links.grant import check_grant
-from drivers.links.modbus_port import ModbusPort, Send
+from drivers.links.modbus_frames import Table
+from drivers.links.modbus_port import ModbusPort, NoReplyError
 from drivers.recognition import Recognition
 
 EXCEPTIONS = {
@@ -36,8 +38,19 @@ UNREACHED = frozenset({10, 11})
 """What a gateway answers for a unit that is silent."""
 BUSY_S = 0.05
 """Wall seconds before a busy instrument is asked again."""
+GIVE_UP_AFTER = 3
+"""A unit that so often in a row did not answer several questions at once, and then answered them one by one, is asked
+one by one from then on."""
 
+READINGS = 3
+"""How often a wire without checksum is read until two readings agree."""
+
+Blocks = Sequence[tuple[int, ...]]
 T = TypeVar("T")
+
+
+class UnreachedError(LinkError):
+    """A gateway does not reach the unit."""
 
 
 class ModbusRefusedError(RefusedError):
@@ -50,13 +63,12 @@ class ModbusRefusedError(RefusedError):
 
 
 @dataclass(frozen=True)
-class Canary:
-    """Holding registers that are known: read last, they show whether replies belonged to their questions."""
+class Question:
+    """One block of one table."""
 
+    table: Table
     address: int
-    """On the wire."""
-    values: tuple[int, ...]
-    """As many as no other block of the same series has, where that can be had."""
+    count: int
 
 
 class ModbusLink:
@@ -88,6 +100,15 @@ class ModbusLink:
         self._port.users.add(device)
         self._never_write = never_write
         self._recognition = recognition
+        self._one_by_one = 0
+        """How often in a row several questions at once were not answered, and then were one by one."""
+        self._doubted = False
+        """Whether several questions at once were not answered last time."""
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether the wire has one; on serial lines, where replies do not tell what they answer."""
+        return self._port.mistakable
 
     # -- questions
 
@@ -98,72 +119,95 @@ class ModbusLink:
             LinkError: When nobody answers soundly.
             RefusedError: When the unit answers with an exception.
         """
-        client, unit = self._port.client, self._unit
-        return self._ask(
-            3,
-            lambda: client.read_holding_registers(address, count=count, device_id=unit),
-            lambda reply: self._registers(reply, address, count),
-        )
+        return self._ask(Question("registers", address, count))
 
     def read_inputs(self, address: int, count: int) -> tuple[int, ...]:
         """Read input registers (function 4); raises as `read_registers`."""
-        client, unit = self._port.client, self._unit
-        return self._ask(
-            4,
-            lambda: client.read_input_registers(address, count=count, device_id=unit),
-            lambda reply: self._registers(reply, address, count),
-        )
+        return self._ask(Question("inputs", address, count))
 
     def read_discrete(self, address: int, count: int) -> tuple[bool, ...]:
         """Read discrete inputs (function 2); raises as `read_registers`."""
-        client, unit = self._port.client, self._unit
-        return self._ask(
-            2,
-            lambda: client.read_discrete_inputs(address, count=count, device_id=unit),
-            lambda reply: self._bits(reply, address, count),
-        )
+        return tuple(map(bool, self._ask(Question("discrete", address, count))))
 
     def read_coils(self, address: int, count: int) -> tuple[bool, ...]:
         """Read coils (function 1); raises as `read_registers`."""
-        client, unit = self._port.client, self._unit
-        return self._ask(
-            1,
-            lambda: client.read_coils(address, count=count, device_id=unit),
-            lambda reply: self._bits(reply, address, count),
-        )
+        return tuple(map(bool, self._ask(Question("coils", address, count))))
 
-    def read_blocks(self, blocks: Sequence[tuple[int, int]], canary: Canary | None = None) -> list[tuple[int, ...]]:
-        """Read several blocks of holding registers, (address, count) each, that belong together.
+    def read_together(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
+        """Read several blocks; each comes as its bits or words, in the order of the questions.
 
-        A Modbus RTU reply does not say which address it is from, so a reply that comes twice or late is one for the
-        next question. `canary`, read last, brings that to light; then everything is read again.
+        Over TCP all go out in one write and are waited for once. Most units answer that; one that looks at the first
+        request of a segment only does not, and is asked one by one, as over other wires.
 
         Raises:
             LinkError: When nobody answers soundly.
-            RefusedError: When the unit answers with an exception.
+            RefusedError: When the unit answers one with an exception.
         """
+        if self._port.takes_several and not self._doubted and self._one_by_one < GIVE_UP_AFTER:
+            try:
+                blocks = self._at_once(questions)
+            except (NoReplyError, UnreachedError, CodecError, RefusedError) as error:
+                self._doubted = True
+                if self._port.tries == 1:
+                    raise self._unanswered(1, error) from error.__cause__
+            else:
+                self._one_by_one = 0
+                return blocks
+        blocks = [self._ask(question) for question in questions]
+        if self._doubted:
+            self._doubted = False
+            self._one_by_one += 1
+        return blocks
 
-        def read() -> list[tuple[int, ...]]:
-            return [self.read_registers(address, count) for address, count in blocks]
+    def read_sure(
+        self, questions: Sequence[Question], agree: Callable[[Blocks, Blocks], bool] = operator.eq
+    ) -> list[tuple[int, ...]]:
+        """Read several blocks, where the wire has no checksum until two readings in a row agree.
 
-        return read() if canary is None else self.guarded(read, canary)
+        Args:
+            questions: As for `read_together`.
+            agree: Whether two readings may be of the same moment; that they are equal, where nobody says otherwise.
 
-    def guarded(self, read: Callable[[], T], canary: Canary) -> T:
-        """Give what several questions in `read` give, where `canary`, read last, shows that none was mixed up.
+        Raises:
+            LinkError: When nobody answers soundly, or something else each time.
+            RefusedError: When the unit answers one with an exception.
+        """
+        if self.has_checksum:
+            return self.read_together(questions)
+        asked = tuple(questions)
+        for _ in range(READINGS):
+            found = self.read_together(asked * 2)
+            first, again = found[: len(asked)], found[len(asked) :]
+            if agree(first, again):
+                return again
+        raise LinkError(
+            f"{self.device}: {self.address} answers something else each time, {READINGS} times in a row: "
+            "is the wire disturbed?"
+        )
+
+    def guarded(self, read: Callable[[], T], canary: Callable[[T], None]) -> T:
+        """Give what several questions in `read` give, where `canary` shows that none was mixed up.
+
+        A Modbus RTU reply does not say which address it is from, so a reply that comes twice or late is one for the
+        next question. The canary is called last, with what was read: it looks there for what is known, or reads it
+        with `expect`, and raises CodecError where it is not so. Then everything is read again.
 
         Raises:
             LinkError: When that does not succeed in a few tries.
         """
+        return self._port.guarded(self.device, self._port.tries, read, canary)
 
-        def look() -> None:
-            found = self.read_registers(canary.address, len(canary.values))
-            if found != canary.values:
-                raise CodecError(
-                    f"address {canary.address} holds {', '.join(map(str, found))} instead of "
-                    f"{', '.join(map(str, canary.values))}"
-                )
+    def expect(self, address: int, *values: int) -> None:
+        """Read holding registers that are known, for a canary; as many as no other question of the same series.
 
-        return self._port.guarded(self.device, self._port.tries, read, look)
+        Raises:
+            CodecError: When they hold something else.
+        """
+        found = self.read_registers(address, len(values))
+        if found != values:
+            raise CodecError(
+                f"address {address} holds {', '.join(map(str, found))} instead of {', '.join(map(str, values))}"
+            )
 
     # -- commands
 
@@ -176,126 +220,119 @@ class ModbusLink:
             GrantError: When the leave is for another device.
         """
         self._check_writable(address, (value,))
-        client, unit = self._port.client, self._unit
         self._tell(
-            6,
-            lambda: client.write_register(address, value, device_id=unit),
-            grant,
+            frames.register_request(address, value),
             lambda reply: (reply.address, list(reply.registers)) == (address, [value]),
+            grant,
         )
 
     def write_registers(self, address: int, values: Sequence[int], grant: Granted) -> None:
         """Write a block of holding registers (function 16), once; raises as `write_register`."""
         self._check_writable(address, values)
-        client, unit = self._port.client, self._unit
         self._tell(
-            16,
-            lambda: client.write_registers(address, list(values), device_id=unit),
-            grant,
+            frames.registers_request(address, values),
             lambda reply: (reply.address, reply.count) == (address, len(values)),
+            grant,
         )
 
     def write_coil(self, address: int, on: bool, grant: Granted) -> None:
         """Write one coil (function 5), once; raises as `write_register`."""
-        client, unit = self._port.client, self._unit
         self._tell(
-            5,
-            lambda: client.write_coil(address, on, device_id=unit),
-            grant,
-            lambda reply: (reply.address, reply.bits[:1]) == (address, [on]),
+            frames.coil_request(address, on), lambda reply: (reply.address, reply.bits[:1]) == (address, [on]), grant
         )
 
     # -- transactions
 
-    def _once(self, send: Send) -> ModbusPDU:
-        return self._port.once(self.device, send, address=self.address, recognition=self._recognition)
+    def _exchange(self, requests: Sequence[bytes]) -> list[ModbusPDU]:
+        replies = self._port.exchange(
+            self.device, self._unit, requests, address=self.address, recognition=self._recognition
+        )
+        return [frames.decode_reply(reply) for reply in replies]
 
-    def _ask(self, function: int, send: Send, parse: Callable[[ModbusPDU], T]) -> T:
-        cause: Exception | None = None
+    def _at_once(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
+        replies = self._exchange([frames.read_request(q.table, q.address, q.count) for q in questions])
+        for reply in replies:
+            if reply.isError():
+                raise self._refused(reply)
+        return [self._block(reply, question) for reply, question in zip(replies, questions, strict=True)]
+
+    def _ask(self, question: Question) -> tuple[int, ...]:
+        cause: DriverError | None = None
+        request = frames.read_request(question.table, question.address, question.count)
         for _ in range(self._port.tries):
             try:
-                reply = self._once(send)
+                (reply,) = self._exchange((request,))
                 if not reply.isError():
-                    return self._believed(function, reply, parse)
-            except (ModbusException, CodecError) as error:
+                    return self._block(reply, question)
+            except (NoReplyError, CodecError) as error:
                 cause = error
                 continue
             cause = self._refused(reply)
             if reply.exception_code not in BUSY | UNREACHED:
                 raise cause
             time.sleep(BUSY_S)
-        if isinstance(cause, RefusedError):
-            raise cause
-        self._port.gave_up(self.device, self._recognition)
-        raise self._unanswered(self._port.tries, cause) from cause
+        if not isinstance(cause, RefusedError):
+            self._port.gave_up(self.device, self._recognition)
+        raise self._unanswered(self._port.tries, cause)
 
-    def _tell(self, function: int, send: Send, grant: Granted, echoes: Callable[[ModbusPDU], bool]) -> None:
+    def _tell(self, request: bytes, echoes: Callable[[ModbusPDU], bool], grant: Granted) -> None:
         check_grant(self.device, grant)
         try:
-            reply = self._once(send)
-        except ModbusException as error:
+            (reply,) = self._exchange((request,))
+        except (NoReplyError, CodecError) as error:
             raise self._unanswered(1, error) from error
         if reply.isError():
             raise self._refused(reply)
-        if reply.function_code != function or not echoes(reply):
+        if reply.function_code != request[0] or not echoes(reply):
             self._port.doubt(self.device)
             raise LinkError(
                 f"{self.device}: {self.address} answered another command than the one that was sent, and whether that "
                 "was carried out is unknown: is another program on the line?"
             )
 
-    def _believed(self, function: int, reply: ModbusPDU, parse: Callable[[ModbusPDU], T]) -> T:
-        # pymodbus takes any sound frame of the unit for the reply: the echo of a write for registers that were read.
+    def _block(self, reply: ModbusPDU, question: Question) -> tuple[int, ...]:
+        """Give what a reply holds, where it is one to this question."""
+        function, count = frames.READS[question.table].function_code, question.count
         if reply.function_code != function:
             self._port.doubt(self.device)
             raise CodecError(
                 f"{self.device}: {self.address} answered function {reply.function_code}, and {function} was asked: "
                 "is another program on the line?"
             )
-        values = parse(reply)
-        if self._port.surplus:
-            self._port.doubt(self.device)
-            raise CodecError(
-                f"{self.device}: {self._port.surplus} bytes too many came with a reply from {self.address}: "
-                "does the line repeat replies, or is another program on it?"
-            )
-        return values
-
-    def _registers(self, reply: ModbusPDU, address: int, count: int) -> tuple[int, ...]:
+        if question.table in frames.BITS:
+            # Bits come in whole bytes, so a sound reply has up to seven more than asked.
+            if count <= len(reply.bits) < count + 8:
+                return tuple(reply.bits[:count])
+            raise self._wrong_length(question, len(reply.bits))
         if len(reply.registers) != count:
-            raise self._wrong_length(address, len(reply.registers), count)
+            raise self._wrong_length(question, len(reply.registers))
         return tuple(reply.registers)
-
-    def _bits(self, reply: ModbusPDU, address: int, count: int) -> tuple[bool, ...]:
-        # Bits come in whole bytes, so a sound reply has up to seven more than asked.
-        if not count <= len(reply.bits) < count + 8:
-            raise self._wrong_length(address, len(reply.bits), count)
-        return tuple(reply.bits[:count])
 
     # -- errors
 
-    def _wrong_length(self, address: int, got: int, count: int) -> CodecError:
+    def _wrong_length(self, question: Question, got: int) -> CodecError:
         self._port.doubt(self.device)
         return CodecError(
-            f"{self.device}: {self.address} answered {got} values from address {address}, not {count}: "
-            "this was the reply to another question; is another program on the line?"
+            f"{self.device}: {self.address} answered {got} values from address {question.address}, not "
+            f"{question.count}: this was the reply to another question; is another program on the line?"
         )
 
-    def _unanswered(self, tries: int, cause: Exception | None) -> LinkError:
-        return LinkError(str(cause)) if isinstance(cause, DriverError) else self._silence(tries)
-
-    def _silence(self, tries: int) -> LinkError:
+    def _unanswered(self, tries: int, cause: DriverError | None) -> DriverError:
+        if isinstance(cause, RefusedError | UnreachedError):
+            return cause
+        if isinstance(cause, CodecError):
+            return LinkError(str(cause))
         count = "1 try" if tries == 1 else f"{tries} tries"
         return LinkError(
             f"{self.device}: nobody answers at {self.address} ({count} of {self._port.timeout_s:g} s): "
             "is the instrument on and the address right in the lab file?"
         )
 
-    def _refused(self, reply: ModbusPDU) -> LinkError | ModbusRefusedError:
+    def _refused(self, reply: ModbusPDU) -> UnreachedError | ModbusRefusedError:
         code = reply.exception_code
         name = EXCEPTIONS.get(code, "not in the standard")
         if code in UNREACHED:
-            return LinkError(
+            return UnreachedError(
                 f"{self.device}: the gateway at {self.address} does not reach unit {self._unit} "
                 f"(Modbus exception {code}, {name}): is the instrument on, and its unit right in the lab file?"
             )

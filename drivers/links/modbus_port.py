@@ -1,36 +1,33 @@
-"""A serial line or TCP stream with Modbus units on it: pymodbus' frames and transactions over a wire of ours.
+"""A serial line or TCP stream with Modbus units on it.
 
-    RTU   unit 1 | function 1 | data n | CRC 2
-    TCP   transaction 2 | 0 2 | length 2 | unit 1 | function 1 | data n
-
-RTU has no transaction number: a late reply would answer the next question. So pymodbus retries nothing here, and
-after a failure an RTU line is read off until it was quiet for as long as a reply may be late (instruments.md 0, 7.1).
-A TCP stream is closed and opened again. The wire is ours because pymodbus' own clients look at a line at fixed
-intervals, wait for up to twice their timeout, keep a connection that is dead, and do not say why none was made.
+RTU has no transaction number: a late reply would answer the next question. So nothing is sent twice here, and after a
+failure an RTU line is read off until it was quiet for as long as a reply may be late (instruments.md 0, 7.1). On TCP
+each reply says which question it answers, and late ones are passed over; a stream that failed is closed.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
-
-from pymodbus.client import ModbusSerialClient, ModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException
-from pymodbus.pdu import ModbusPDU
+from collections.abc import Sequence
 
 from drivers.address import ModbusAddress, SerialAddress
-from drivers.errors import LinkError
+from drivers.errors import CodecError, LinkError
+from drivers.links import modbus_frames as frames
 from drivers.links.port import Now
 from drivers.links.settings import LineSettings
 from drivers.links.stream import StreamPort
 from drivers.recognition import Recognition
 from drivers.transcript import Transcript
 
-# What pymodbus would print of each try is in our errors; without a handler of its own it goes to the terminal.
-logging.getLogger("pymodbus").addHandler(logging.NullHandler())
+LAST_TRANSACTION = 0xFFFF
 
-Send = Callable[[], ModbusPDU]
+
+class NoReplyError(LinkError):
+    """No sound reply came."""
+
+
+class PartlyAnsweredError(NoReplyError):
+    """Of several questions some were answered: whoever is there takes them one by one."""
 
 
 class ModbusPort(StreamPort):
@@ -60,45 +57,51 @@ class ModbusPort(StreamPort):
             settings: Of a serial line.
             now: Lab time, as for `SharedPort`.
         """
-        wire, is_serial = address.wire, isinstance(address.wire, SerialAddress)
+        where, is_serial = address.wire, isinstance(address.wire, SerialAddress)
         settings = settings or LineSettings(baudrate)
-        super().__init__(wire, transcript, settings=settings, quiet_s=quiet_s, mistakable=is_serial, now=now)
+        super().__init__(where, transcript, settings=settings, quiet_s=quiet_s, mistakable=is_serial, now=now)
         self.timeout_s, self.tries = timeout_s, tries
         self.connect_s = timeout_s
-        self.surplus = 0
-        """Bytes that came with the last reply and were no part of it; on serial lines."""
-        self._link = ""
-        self._received = b""
-        self._deadline_s = 0.0
-        self.client = _RtuClient(self) if is_serial else _TcpClient(self)
+        self._transaction = 0
 
-    def once(self, link: str, send: Send, *, address: str = "", recognition: Recognition | None = None) -> ModbusPDU:
-        """Make one transaction on behalf of `link`.
+    @property
+    def takes_several(self) -> bool:
+        """Whether several questions may be asked at once: their replies say which one they answer."""
+        return not self.mistakable and len(self.users) == 1
+
+    def exchange(
+        self, link: str, unit: int, requests: Sequence[bytes], *, address: str, recognition: Recognition | None = None
+    ) -> list[bytes]:
+        """Send requests on behalf of `link`, each once, and give the replies in their order.
+
+        Args:
+            link: Whose they are.
+            unit: Whom they are for.
+            requests: One; several where the port `takes_several`.
+            address: As errors show it.
+            recognition: Knows who is at the other end.
 
         Raises:
             NotOpenError: When the wire cannot be opened.
             WrongInstrumentError: When somebody else is there.
-            ModbusException: When there was no sound reply; the line is drained or closed then.
+            PartlyAnsweredError: When only some of several were answered in time.
+            NoReplyError: When none was; the line is drained or closed then.
+            CodecError: When something else came in place of a reply; the same is done.
         """
-        self.prepare(link, address or self.where.url, recognition)
-        self.begin(link)
+        self.prepare(link, address, recognition)
         try:
-            reply = send()
-        except (ModbusException, LinkError) as error:
-            self._note_received()
-            self.settle(link)
-            if isinstance(error, LinkError):
-                raise ConnectionException(str(error)) from error
+            replies = self._over_rtu(link, unit, *requests) if self.mistakable else self._over_tcp(link, unit, requests)
+        except PartlyAnsweredError:
             raise
-        self.surplus = len(self._received) - _rtu_length(reply) if self.mistakable else 0
-        self._note_received()
+        except NoReplyError:
+            self.take(link, len(self.pending))
+            self.settle(link)
+            raise
+        except CodecError as error:
+            self.settle(link)
+            raise CodecError(f"{link}: {error} ({address}): is the line disturbed, or set otherwise?") from error
         self.answered()
-        return reply
-
-    def begin(self, link: str) -> None:
-        """Say on whose behalf the next bytes go, and that its replies are due from now on."""
-        self._link, self._received = link, b""
-        self._deadline_s = time.monotonic() + self.timeout_s
+        return replies
 
     def quieten(self, device: str, quiet_s: float) -> None:
         """Read off what comes until nothing did for `quiet_s` wall seconds; closes a wire that is never quiet.
@@ -108,66 +111,49 @@ class ModbusPort(StreamPort):
         if self.mistakable:
             super().quieten(device, quiet_s)
 
-    # -- for pymodbus
+    def _over_rtu(self, link: str, unit: int, request: bytes) -> list[bytes]:
+        deadline_s = time.monotonic() + self.timeout_s
+        self._send(link, frames.rtu_frame(unit, request))
+        while True:
+            self._await(link, deadline_s)
+            reply = frames.rtu_reply(bytes(self.pending), unit)
+            if reply is not None:
+                self.take(link, len(self.pending))
+                return [reply]
 
-    def push(self, data: bytes) -> int:
-        """Send; raises LinkError."""
-        self.send(self._link, data)
-        return len(data)
+    def _over_tcp(self, link: str, unit: int, requests: Sequence[bytes]) -> list[bytes]:
+        deadline_s = time.monotonic() + self.timeout_s
+        asked = {self._next_transaction(): request for request in requests}
+        self._send(link, b"".join(frames.tcp_frame(number, unit, request) for number, request in asked.items()))
+        replies: dict[int, bytes] = {}
+        while len(replies) < len(asked):
+            try:
+                self._await(link, deadline_s)
+            except NoReplyError as error:
+                if replies and self.is_open:
+                    raise PartlyAnsweredError(f"{error}: {len(replies)} of {len(asked)} questions") from error
+                raise
+            while (found := frames.tcp_reply(bytes(self.pending))) is not None:
+                self.take(link, found.used)
+                if found.transaction in asked and found.unit == unit:
+                    replies[found.transaction] = found.reply
+        return [replies[number] for number in asked]
 
-    def pull(self) -> bytes:
-        """Give what has come, waiting for it as long as there is time; raises LinkError."""
-        if not self.pending:
-            self.receive(self._link, self._deadline_s - time.monotonic())
-        data = bytes(self.pending)
-        self.pending.clear()
-        self._received += data
-        return data
+    def _next_transaction(self) -> int:
+        self._transaction = self._transaction % LAST_TRANSACTION + 1
+        return self._transaction
 
-    def _note_received(self) -> None:
-        if self._received:
-            self._transcript.frame(self._link, "rx", self._received)
-            self._received = b""
+    def _send(self, link: str, data: bytes) -> None:
+        try:
+            self.send(link, data)
+        except LinkError as error:
+            raise NoReplyError(str(error)) from error
 
-
-class _RtuClient(ModbusSerialClient):
-    """pymodbus' client for RTU on a wire of ours."""
-
-    def __init__(self, port: ModbusPort) -> None:
-        super().__init__(port.where.url, baudrate=port.settings.baudrate, timeout=port.timeout_s, retries=0)
-        self._wire = port
-
-    def connect(self) -> bool:
-        return True
-
-    def send(self, request: bytes, addr: tuple[object, ...] | None = None) -> int:
-        return self._wire.push(request)
-
-    def recv(self, size: int | None) -> bytes:
-        return self._wire.pull()
-
-
-class _TcpClient(ModbusTcpClient):
-    """pymodbus' client for TCP on a wire of ours."""
-
-    def __init__(self, port: ModbusPort) -> None:
-        super().__init__(port.where.url, timeout=port.timeout_s, retries=0)
-        self._wire = port
-
-    def connect(self) -> bool:
-        return True
-
-    def send(self, request: bytes, addr: tuple[object, ...] | None = None) -> int:
-        return self._wire.push(request)
-
-    def recv(self, size: int | None) -> bytes:
-        return self._wire.pull()
-
-
-def _rtu_length(reply: ModbusPDU) -> int:
-    """Bytes of the frame that a reply came in: unit, function, data, checksum."""
-    if reply.isError():
-        return 5
-    if reply.function_code in (1, 2):
-        return 5 + (len(reply.bits) + 7) // 8
-    return 5 + 2 * len(reply.registers) if reply.function_code in (3, 4) else 8
+    def _await(self, link: str, deadline_s: float) -> None:
+        """Have more bytes come."""
+        try:
+            if self.receive(link, deadline_s - time.monotonic()):
+                return
+        except LinkError as error:
+            raise NoReplyError(str(error)) from error
+        raise NoReplyError(f"{link}: {self.where.url} did not answer within {self.timeout_s:g} s")

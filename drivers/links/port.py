@@ -167,11 +167,11 @@ class SharedPort(ABC):
             self._silent.clear()
             self.close()
 
-    def guarded(self, device: str, tries: int, read: Callable[[], T], canary: Callable[[], None]) -> T:
+    def guarded(self, device: str, tries: int, read: Callable[[], T], canary: Callable[[T], None]) -> T:
         """Give what `read` gives where the wire shows that its replies answered their questions.
 
-        `canary` is called last and reads what is known: a reply too many, whenever it came, has been taken for
-        the answer to a question or is left over by then.
+        `canary` is called last, with what was read, and looks at or reads what is known: a reply too many, whenever it
+        came, has been taken for the answer to a question or is left over by then.
 
         Raises:
             LinkError: When that does not succeed in a few tries.
@@ -181,7 +181,7 @@ class SharedPort(ABC):
             strays = self.strays
             result = read()
             try:
-                canary()
+                canary(result)
             except CodecError as error:
                 cause = error
             else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drivers.codecs import alicat as wire
 from drivers.codecs.alicat import Firmware
-from drivers.codecs.alicat_frame import Field, Frame, Layout, Quantity
+from drivers.codecs.alicat_frame import STATUS_WORDS, Field, Frame, Layout, Quantity
 from drivers.errors import CodecError
 from drivers.plausibility import Plausible
 
@@ -47,6 +47,11 @@ class Seen:
     def held(self) -> bool:
         """Whether its valve is held, so that it does not follow its setpoint."""
         return "HLD" in self.words
+
+    @property
+    def complaints(self) -> list[str]:
+        """What its status words mean; not that its panel is locked."""
+        return [STATUS_WORDS.get(word, word) for word in self.words if word != "LCK"]
 
 
 @dataclass(frozen=True)

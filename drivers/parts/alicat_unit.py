@@ -8,7 +8,7 @@ from typing import TypeVar
 from drivers.codecs import alicat as wire
 from drivers.codecs.alicat import Firmware
 from drivers.codecs.alicat_frame import Field, Frame, Layout, Quantity, parse_configured, parse_frame, parse_layout
-from drivers.errors import CodecError, ImplausibleError, LinkError, RefusedError, WrongInstrumentError
+from drivers.errors import CodecError, ImplausibleError, LinkError, RefusedError, WrongInstrumentError, about
 from drivers.gate import Granted
 from drivers.links import LineLink
 from drivers.parts.alicat_reading import Identity, Seen, are_alike, check_possible, seen_of
@@ -276,10 +276,8 @@ class AlicatUnit:
         return lines
 
     def _heeded(self, what: str, line: str) -> str:
-        try:
+        with about(f"{self.name}: {self.unit}{what}"):
             return wire.check_refusal(line)
-        except RefusedError as error:
-            raise RefusedError(f"{self.name}: {self.unit}{what}: {error}") from error
 
     def _is_mine(self, line: str) -> bool:
         return wire.is_about(self.unit, line)
@@ -288,10 +286,8 @@ class AlicatUnit:
         return self._parsed("frame", lambda: parse_frame(line, self.unit, known.layout))
 
     def _parsed(self, what: str, parse: Callable[[], T]) -> T:
-        try:
+        with about(f"{self.name}: {self.unit}{what}"):
             return parse()
-        except CodecError as error:
-            raise CodecError(f"{self.name}: {self.unit}{what}: {error}") from error
 
     def _identity(self) -> Identity:
         return self.known or self.identify()

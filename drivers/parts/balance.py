@@ -10,38 +10,30 @@ so every wait on the wire is short.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from ophyd import Component
 
-from drivers.bus import Job
+from drivers.bus import Job, Waits
 from drivers.codecs import mt_sics as sics
 from drivers.codecs.mt_sics import Weight
 from drivers.errors import (
     ActionFailedError,
     BusyError,
-    CodecError,
     DriverError,
     LinkError,
     RefusedError,
-    WrongInstrumentError,
+    about,
 )
 from drivers.gate import Granted
-from drivers.instrument import Instrument
-from drivers.links import LineLink
 from drivers.links.opening import NotOpenError
-from drivers.parts.agreement import agreed
+from drivers.parts.sics_line import SicsLine
 from drivers.plausibility import Plausible
 from drivers.signals import Reading
 from drivers.spec import Option, Parts
 
-T = TypeVar("T")
-Waits = Generator[float | None, None, T]
-"""A part of a job that gives something."""
 HeedStops = Callable[[], None]
 
 LISTEN_S = 1.0
@@ -52,13 +44,6 @@ WEIGH_S = 60.0
 """Lab seconds that a weight may take to be at rest."""
 DIGITS = 10.0
 """By how many of the last digit two readings of one mass may differ, where the lab file does not say."""
-NEXT_LINE = 2.0
-"""After so many of the link's timeouts the next line of a reply of many lines has come, or does not."""
-AT_ONCE = 5.0
-"""After so many of the link's timeouts a balance at rest has answered a command, or does not."""
-REPLY_S = 20.0
-"""Wall seconds for all of them."""
-
 WEIGHING_OPTIONS = {
     "agreement": Option("how far two readings of one mass may be apart (ten of the last digit)", "mg"),
     "rest_within": Option("until when a weight must be at rest (60 s)", "s"),
@@ -93,20 +78,16 @@ class Weighing:
         return DIGITS * min(weight.step_mg for weight in weights) if self.agree_mg is None else self.agree_mg
 
 
-class SicsInstrument(Instrument):
+class SicsInstrument(SicsLine):
     """A balance, or what has one inside. Subclasses say in `_show` where a mass is to be seen."""
 
-    serial = Component(Reading, value="", kind="normal")
-    """Of the balance that was recognized."""
     tare_mg = Component(Reading, value=math.nan, units="mg", precision=2, kind="normal")
     """What the balance takes off every weight."""
 
-    def __init__(self, name: str, *, link: LineLink, weighing: Weighing, **base: Any) -> None:
+    def __init__(self, name: str, *, weighing: Weighing, **base: Any) -> None:
         super().__init__(name, **base)
-        self.link = link
         self.weighing = weighing
         self._range = Plausible(-weighing.most_mg, weighing.most_mg, what=f"{name}: the mass on it", unit="mg")
-        self._busy = False
         self._tare_known_mg: float | None = None
         """The tare that was set or seen last; None before the first look, and where it cannot be asked for."""
         self._tare_agreement_mg = 0.0
@@ -119,16 +100,6 @@ class SicsInstrument(Instrument):
         raise NotImplementedError
 
     # -- parts of jobs
-
-    def _alone(self, job: Job) -> Job:
-        """Have one job at a time on the line: nothing may be sent while a command is under way."""
-        if self._busy:
-            raise BusyError(f"{self.name}: is at another command: wait for its end")
-        self._busy = True
-        try:
-            yield from job
-        finally:
-            self._busy = False
 
     def _weigh(self, grant: Granted, heed_stops: HeedStops, within_s: float | None = None) -> Job:
         """Read the net mass at rest, twice, and show it; the tare must be the one that is known."""
@@ -193,7 +164,7 @@ class SicsInstrument(Instrument):
                 yield from self._after_silence(command, grant, in_effect, error)
                 return
             if not sics.is_busy(line):
-                with self._named():
+                with about(self.name):
                     sics.check_done(command, line)
                 return
             if self.clock.now() >= by_s:
@@ -309,12 +280,8 @@ class SicsInstrument(Instrument):
         line = self._query(sics.ASK_TARE)
         if sics.is_unknown_command(line):
             return None
+        self._check_free(sics.ASK_TARE, line)
         return self._parsed(lambda: sics.parse_weight(sics.ASK_TARE, line))
-
-    def _if_new(self, ask: Callable[[], T], known: T, what: str) -> T:
-        """Ask for what seldom changes: for want of a checksum, what is new is believed when it comes twice."""
-        found = ask()
-        return found if found == known else agreed(ask, what)
 
     def _is_empty(self, tare_mg: float | None) -> bool:
         """Whether nothing is left of the load after a tare or zero, and the tare is this."""
@@ -325,81 +292,5 @@ class SicsInstrument(Instrument):
         # What was on the pan when the tare was set was another reading than the one before.
         return seen_mg is None or tare_mg is None or abs(seen_mg - tare_mg) <= DIGITS * self._tare_agreement_mg
 
-    def _cancel(self, grant: Granted) -> None:
-        """Have the balance give up whatever it waits for; it keeps its tare."""
-        self._tell_balance(sics.CANCEL, grant)
-
-    def _tell_balance(self, line: str, grant: Granted) -> str:
-        """Command what is answered at once, and give the answer."""
-        return self.link.act(line, grant, accepts=answering(line), timeout_s=AT_ONCE * self.link.timeout_s)
-
-    def _ask_text(self, command: str) -> str:
-        return self._parsed(lambda: sics.parse_text(command, self._query(command)))
-
-    def _ask_lines(self, command: str) -> list[str]:
-        """Ask for a list, each line of which has its deadline, and all of them another."""
-        return self._read_until(command, self._query(command), sics.is_last, answering(command))
-
-    def _query(self, command: str, accepts: Callable[[str], bool] | None = None) -> str:
-        accepts = accepts or answering(command)
-        line = self.link.query(command, accepts=accepts)
-        if sics.is_general_error(line):
-            # Once more: a question that was garbled on its way is answered with ES, and no line has a checksum.
-            line = self.link.query(command, accepts=accepts)
-        if not self._failures:
-            self._seen()
-        return line
-
-    def _read_until(
-        self, command: str, first: str, is_last: Callable[[str], bool], belongs: Callable[[str], bool]
-    ) -> list[str]:
-        lines, give_up_s = [first], time.monotonic() + REPLY_S
-        while not is_last(lines[-1]):
-            line = (
-                self.link.read_line(NEXT_LINE * self.link.timeout_s, accepts=belongs)
-                if time.monotonic() < give_up_s
-                else None
-            )
-            if line is None:
-                self.link.close()
-                raise LinkError(f"{self.name}: the reply to {command} broke off after {len(lines)} lines")
-            lines.append(line)
-        return lines
-
-    def _recognize(self) -> str:
-        """Ask for the serial number, and make sure that it is the one that is known.
-
-        Raises:
-            WrongInstrumentError: When it is another balance.
-        """
-        known = self.weighing.serial or self.serial.get()
-        serial = self._ask_text(sics.ASK_SERIAL)
-        if serial != known:
-            # Again, because no line has a checksum.
-            serial = agreed(lambda: self._ask_text(sics.ASK_SERIAL), f"{self.name}: {sics.ASK_SERIAL}")
-        if known not in ("", serial):
-            raise WrongInstrumentError(
-                f"{self.name}: balance {serial} answers at {self.link.url}, and {known} is meant: is the cable "
-                "in the right socket? After a replacement restart the laboratory"
-            )
-        self._publish(serial=serial)
-        return serial
-
-    def _parsed(self, parse: Callable[[], T]) -> T:
-        with self._named():
-            return parse()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except (RefusedError, CodecError) as error:
-            raise type(error)(f"{self.name}: {error}") from error
-
     def _rest_by_s(self, within_s: float | None) -> float:
         return self.clock.now() + (self.weighing.rest_s if within_s is None else within_s)
-
-
-def answering(command: str) -> Callable[[str], bool]:
-    """Give what tells the reply to a command from what came by itself."""
-    return lambda line: sics.answers(command, line)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Job
-from drivers.errors import ActionFailedError, BusyError, CodecError, DriverError, LimitError, LinkError
+from drivers.bus import Job, Waits
+from drivers.errors import ActionFailedError, BusyError, CodecError, LimitError, LinkError
 from drivers.gate import Granted
-from drivers.instrument import Instrument, Leave
+from drivers.instrument import Leave
 from drivers.pace import CLOSE_S, STEADY_S
+from drivers.parts.stopping import TRIES, Stoppable
 from drivers.signals import Reading
 from drivers.status import ActionStatus
 
@@ -29,8 +30,8 @@ WAKE_S, MOVE_S = 30.0, 15.0
 """Lab seconds in which a gripper has found its ends, and in which its fingers have arrived."""
 HOLDING_S = 10.0
 """Lab seconds between looks while something is held."""
-TRIES = 3
-"""How often a goal is sent that was not taken; it is the same each time."""
+OPENED_PERCENT = 85.0
+"""As far open as this fingers are that were opened."""
 
 
 class Hold(StrEnum):
@@ -61,8 +62,8 @@ class GripperReport:
     fault: str = ""
 
 
-class Gripper(Instrument):
-    """A gripper with two fingers."""
+class Gripper(Stoppable):
+    """A gripper with two fingers; its stop has them stand where they are and keep what they hold."""
 
     VERBS: ClassVar[Mapping[str, str]] = {"activate": "activate", "open": "open", "close": "close", "stop": "halt"}
     MEASURED = ("opening_percent", "holding", "state")
@@ -104,10 +105,6 @@ class Gripper(Instrument):
         """Read back whether that is what it was told."""
         raise NotImplementedError
 
-    def _stand(self, grant: Granted) -> None:
-        """Have the fingers stand where they are; the same again does no harm."""
-        raise NotImplementedError
-
     # -- verbs
 
     def activate(self) -> ActionStatus:
@@ -135,23 +132,8 @@ class Gripper(Instrument):
         leave = self._authorize_until_stopped("close", float(force_percent), "percent")
         return self._begin("close", self._move(0.0, force_percent, leave), leave[0])
 
-    def halt(self) -> ActionStatus:
-        """Have the fingers stand where they are, and keep what they hold; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False and the fingers move; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if not self._moving:
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be stopped: %s", self.name, error)
+    def _is_acting(self) -> bool:
+        return self._moving
 
     @property
     def _gentlest_percent(self) -> float:
@@ -194,6 +176,7 @@ class Gripper(Instrument):
 
     def _set_off(self, opening_percent: float, force_percent: float, leave: Leave) -> Job:
         grant, heed_stops = leave
+        # The goal is the same each time.
         for attempt in range(TRIES):
             heed_stops()
             self._holds = False
@@ -210,7 +193,7 @@ class Gripper(Instrument):
             "holds another goal: who else commands it?"
         )
 
-    def _await_arrival(self, stops: int) -> Generator[float | None, None, GripperReport]:
+    def _await_arrival(self, stops: int) -> Waits[GripperReport]:
         """Wait until the fingers stand, seen twice alike."""
         give_up_s = self.clock.now() + MOVE_S
         while True:
@@ -233,18 +216,9 @@ class Gripper(Instrument):
             raise ActionFailedError(f"{self.name}: closed and holds nothing, {at}: look where the labware is")
         if not closing and found.hold is Hold.YES:
             raise ActionFailedError(f"{self.name}: does not open, something holds its fingers, {at}")
+        if not closing and found.opening_percent < OPENED_PERCENT:
+            raise ActionFailedError(f"{self.name}: says that it has opened, and is still {at}: is it stuck?")
         self._holds = closing
-
-    def _halt(self, grant: Granted) -> Job:
-        for attempt in range(TRIES):
-            try:
-                self._stand(grant)
-                break
-            except (LinkError, CodecError):
-                if attempt == TRIES - 1:
-                    raise
-        self.bus.hasten(self.name)
-        yield from ()
 
     # -- looking
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from drivers.bus import Job
+from drivers.bus import Job, Waits
 from drivers.codecs import mt_sics as sics
 from drivers.codecs import quantos as wire
 from drivers.codecs.quantos import Answer, Reply
-from drivers.errors import ActionFailedError, CodecError, DriverError, LinkError, RefusedError
+from drivers.errors import ActionFailedError, BusyError, CodecError, DriverError, LinkError, RefusedError, about
 from drivers.gate import Granted
-from drivers.parts.balance import BUSY_S, LISTEN_S, SicsInstrument, Waits
+from drivers.parts.balance import BUSY_S, LISTEN_S, SicsInstrument
 
 TRIES = 5
 """How often a setting is sent to an instrument that is at something else."""
@@ -79,7 +79,7 @@ class QuantosLine(SicsInstrument):
             self._seen()
             if sics.answers(sics.ASK_SERIAL, line) and not sics.is_general_error(line):
                 raise ActionFailedError(f"{self.name}: was switched off and on during {command}")
-            with self._named():
+            with about(self.name):
                 reply = wire.parse_reply(command, line)
             if reply is not None and reply.answer is not Answer.STARTED:
                 return reply
@@ -123,7 +123,7 @@ class QuantosLine(SicsInstrument):
 
         def ask() -> int:
             reply = self._ask(command)
-            with self._named():
+            with about(self.name):
                 return wire.parse_number(reply, allowed)
 
         found = self._if_new(ask, self._numbers.get(command, -1), f"{self.name}: {command}")
@@ -147,7 +147,7 @@ class QuantosLine(SicsInstrument):
         return "\n".join(lines[1:-1])
 
     def _reply(self, command: str, line: str) -> Reply:
-        with self._named():
+        with about(self.name):
             reply = wire.parse_reply(command, line)
         if reply is None:
             raise CodecError(f"{self.name}: {line!r} does not answer {command}")
@@ -155,7 +155,8 @@ class QuantosLine(SicsInstrument):
 
     def _check_done(self, line: str, reply: Reply) -> None:
         if reply.answer in (Answer.NOT_DONE, Answer.WRONG_PARAMETER):
-            raise RefusedByQuantosError(f"{self.name}: {line}: {reply.describe()}", reply.code)
+            kind = BusyQuantosError if reply.code == wire.BUSY else RefusedByQuantosError
+            raise kind(f"{self.name}: {line}: {reply.describe()}", reply.code)
 
 
 class UnheardEndError(ActionFailedError):
@@ -168,6 +169,10 @@ class RefusedByQuantosError(RefusedError):
     def __init__(self, text: str, code: int | None = None) -> None:
         super().__init__(text)
         self.code = code
+
+
+class BusyQuantosError(RefusedByQuantosError, BusyError):
+    """Quantos is at another job."""
 
 
 def _answering(command: str) -> Callable[[str], bool]:

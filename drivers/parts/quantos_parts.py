@@ -7,12 +7,11 @@ import math
 
 from ophyd import Component
 
-from drivers.bus import Job
+from drivers.bus import Job, Waits
 from drivers.codecs import quantos as wire
 from drivers.codecs.quantos import Head
-from drivers.errors import ActionFailedError, CodecError, DriverError, LinkError
+from drivers.errors import ActionFailedError, CodecError, DriverError, LinkError, about
 from drivers.instrument import Leave
-from drivers.parts.balance import Waits
 from drivers.parts.quantos_line import QuantosLine, RefusedByQuantosError
 from drivers.signals import Reading
 
@@ -96,7 +95,7 @@ class QuantosParts(QuantosLine):
 
     def _ask_head(self) -> Head:
         xml = self._ask_xml(wire.ASK_HEAD)
-        with self._named():
+        with about(self.name):
             return wire.parse_head(xml)
 
     def _show_head(self, head: Head) -> None:

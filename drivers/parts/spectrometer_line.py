@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
+from drivers.bus import Job, Waits
 from drivers.codecs import reflectance_spectrometer as wire
 from drivers.codecs.reflectance_spectrometer import Lamp, Limits, Spectrum, State
 from drivers.errors import (
@@ -26,19 +25,17 @@ from drivers.errors import (
     LinkError,
     RefusedError,
     WrongInstrumentError,
+    about,
 )
-from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument
-from drivers.links import LineLink
+from drivers.gate import Granted
 from drivers.links.opening import NotOpenError
 from drivers.parts.agreement import agreed
+from drivers.parts.one_at_a_time import OneAtATime
 from drivers.signals import Reading
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Waits = Generator[float | None, None, T]
-"""A part of a job that gives something."""
 
 WATCH_S = 1.0
 """Lab seconds between looks at an acquisition."""
@@ -64,7 +61,7 @@ class Shot:
         return self.integration_ms * self.averages / 1000.0
 
 
-class SpectrometerLine(Instrument):
+class SpectrometerLine(OneAtATime):
     """What all verbs of a reflectance spectrometer are made of."""
 
     state = Component(Reading, value="unknown", kind="normal")
@@ -80,11 +77,8 @@ class SpectrometerLine(Instrument):
     serial = Component(Reading, value="", kind="config")
     model = Component(Reading, value="", kind="config")
 
-    def __init__(
-        self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink, serial: str | None = None
-    ) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
-        self.link = link
+    def __init__(self, name: str, *, serial: str | None = None, **base: Any) -> None:
+        super().__init__(name, **base)
         self._meant = serial
         self._limits: Limits | None = None
         self._count: int | None = None
@@ -94,8 +88,7 @@ class SpectrometerLine(Instrument):
 
     def _check_ready(self, command: str, shot: Shot) -> None:
         """Refuse what would give no spectrum."""
-        if self._ask_state() is State.BUSY:
-            raise BusyError(f"{self.name}: {command}: acquires something that nobody here asked for: wait for its end")
+        self._check_idle(command)
         lamp = self._ask_lamp()
         if command != wire.REFERENCE_DARK and lamp is not Lamp.ON:
             raise RefusedError(f"{self.name}: {command}: the lamp is {lamp.lower()}: lamp-on first, and wait for it")
@@ -111,6 +104,10 @@ class SpectrometerLine(Instrument):
                 f"{self.name}: {command}: there is no {' and no '.join(missing)} reference of "
                 f"{shot.integration_ms:g} ms: take {' and '.join(f'reference-{name}' for name in missing)} first"
             )
+
+    def _check_idle(self, command: str) -> None:
+        if self._ask_state() is State.BUSY:
+            raise BusyError(f"{self.name}: {command}: acquires something that nobody here asked for: wait for its end")
 
     def _start(self, command: str, before: int, grant: Granted) -> Waits[int]:
         """Begin, once; whether it has begun is asked for by the instrument's count, as commands are not answered."""
@@ -178,10 +175,8 @@ class SpectrometerLine(Instrument):
         line = self.link.query(question)
         if not self._failures:
             self._seen()
-        try:
+        with about(f"{self.name}: {question}"):
             return parse(line)
-        except CodecError as error:
-            raise CodecError(f"{self.name}: {question}: {error}") from error
 
     def _ask_twice(self, question: str, parse: Callable[[str], T]) -> T:
         """Ask for what much depends on: lines have no checksum."""

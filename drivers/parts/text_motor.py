@@ -1,54 +1,35 @@
 """A motor with a timer behind lines of text, one job at a time: what a mill and a shaker have in common.
 
-The wire has no checksum, so every look is taken twice and both must agree. A job whose reply was lost is settled by its
-number: the machine counts its jobs, and is told again only when it has not begun one.
+Every look is taken twice and both must agree, and so must what the machine does and what it was told.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ophyd import Component
 
 from drivers.bus import Job
 from drivers.codecs import text_machine as wire
 from drivers.codecs.text_machine import JobState, MotorStatus, State
-from drivers.errors import (
-    ActionFailedError,
-    BusyError,
-    CodecError,
-    DriverError,
-    LimitError,
-    LinkError,
-    RefusedError,
-    WrongInstrumentError,
-)
+from drivers.errors import ActionFailedError, BusyError, LimitError, about
 from drivers.gate import Granted
-from drivers.instrument import Instrument, Leave
-from drivers.links import LineLink
+from drivers.instrument import Leave
 from drivers.pace import CLOSE_S, STEADY_S
 from drivers.parts.agreement import agreed
+from drivers.parts.text_instrument import TextInstrument
 from drivers.signals import Reading
 from drivers.status import ActionStatus
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
 ALLOWANCE_S = 120.0
 """Lab seconds that a job may take beyond its time: spinning up, slowing down."""
-TRIES = 3
-"""How often a job is told that the machine has not begun."""
 
 
-class TextMotor(Instrument):
-    """A machine that turns for a time at a speed."""
+class TextMotor(TextInstrument):
+    """A machine that turns for a time at a speed; its stop slows down and ends the job."""
 
-    KIND: ClassVar[str] = ""
-    """What it calls itself."""
     MEASURED = ("state", "speed_rpm", "left_s", "job")
     READS: ClassVar[Mapping[str, str]] = {"speed": "speed_rpm"}
 
@@ -62,12 +43,10 @@ class TextMotor(Instrument):
     fault = Component(Reading, value="", kind="normal")
     """What is wrong with it or happened to it, in a sentence; empty where nothing is."""
 
-    def __init__(self, name: str, *, link: LineLink, limits: Mapping[str, float], **base: Any) -> None:
+    def __init__(self, name: str, *, limits: Mapping[str, float], **base: Any) -> None:
         super().__init__(name, **base)
-        self.link = link
         self.limits = {"speed": limits["speed"]}
         self.speed_rpm.limit(0.0, self.limits["speed"])
-        self._serial: str | None = None
         self._last: int | None = None
         """The last job that is known of."""
         self._busy = False
@@ -85,24 +64,6 @@ class TextMotor(Instrument):
         leave = self._authorize_until_stopped(verb, float(speed_rpm), "rpm")
         return self._begin(verb, self._run(time_s, speed_rpm, leave), leave[0])
 
-    def halt(self) -> ActionStatus:
-        """Slow down and end the job; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._halt(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Do the same where `success` is False and it runs; raises nothing."""
-        if success:
-            return
-        self._note_stop()
-        if not self._busy and self.state.get() == "stop":
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be stopped: %s", self.name, error)
-
     # -- jobs
 
     def _run(self, time_s: float, speed_rpm: float, leave: Leave) -> Job:
@@ -111,47 +72,30 @@ class TextMotor(Instrument):
             raise BusyError(f"{self.name}: cannot start: its state is {before.state}{_because(before.error)}")
         self._busy = True
         try:
-            number = yield from self._start(wire.start(time_s, speed_rpm), before.job, leave)
+            number = yield from self._start_job(
+                wire.start(time_s, speed_rpm), before.job, leave, parse=wire.parse_started, has_begun=self._has_begun
+            )
             self._publish(fault="")
             yield from self._check_told(number, time_s, speed_rpm, leave[0])
             yield from self._await_end(number, time_s)
         finally:
             self._busy = False
 
-    def _start(self, line: str, before: int, leave: Leave) -> Generator[float | None, None, int]:
-        """Start a job, and give its number; told again only where the machine says that it has begun none."""
-        grant, heed_stops = leave
-        for attempt in range(TRIES):
-            heed_stops()
-            try:
-                number = self._parsed(line, lambda: wire.parse_started(self.link.act(line, grant)))
-            except RefusedError:
-                # Refused because it is at what it was told before, or because it cannot.
-                if attempt == 0:
-                    raise
-            except (LinkError, CodecError) as error:
-                log.warning("%s: %s was not answered (%s): it is asked what it does", self.name, line, error)
-            else:
-                if number == before + 1:
-                    return number
-            for _ in range(2):
-                yield self.clock.now() + CLOSE_S
-                found = yield from self._patiently(self._observe)
-                if found.job == before + 1:
-                    return found.job
-            if found.job != before:
-                raise ActionFailedError(
-                    f"{self.name}: its last job was {before} and is {found.job}: was it switched off, or does "
-                    "somebody else command it?"
-                )
-        raise ActionFailedError(f"{self.name}: was told {line} {TRIES} times and has not begun")
+    def _has_begun(self, number: int) -> bool:
+        found = self._observe()
+        if found.job not in (number - 1, number):
+            raise ActionFailedError(
+                f"{self.name}: its last job was {number - 1} and is {found.job}: was it switched off, or does "
+                "somebody else command it?"
+            )
+        return found.job == number
 
     def _check_told(self, number: int, time_s: float, speed_rpm: float, grant: Granted) -> Job:
         """Make sure that it does what it was told: a line that was changed on its way may mean something else."""
         found = yield from self._patiently(self._observe)
         near = math.isclose(found.time_s, time_s, rel_tol=1e-3) and math.isclose(found.set_rpm, speed_rpm, rel_tol=1e-3)
         if found.job == number and not near:
-            self._parsed(wire.STOP, lambda: wire.check_stopped(self.link.act(wire.STOP, grant)))
+            self._tell_stop(grant)
             raise ActionFailedError(
                 f"{self.name}: was told {time_s:g} s at {speed_rpm:g} rpm and began {found.time_s:g} s at "
                 f"{found.set_rpm:g} rpm: it was stopped"
@@ -177,27 +121,14 @@ class TextMotor(Instrument):
                 )
             yield min(now_s + STEADY_S, max(now_s + CLOSE_S, start_s + time_s))
 
-    def _halt(self, grant: Granted) -> Job:
-        for attempt in range(TRIES):
-            try:
-                self._parsed(wire.STOP, lambda: wire.check_stopped(self.link.act(wire.STOP, grant)))
-                break
-            except (LinkError, CodecError):
-                if attempt == TRIES - 1:
-                    raise
-        self.bus.hasten(self.name)
-        yield from ()
-
     # -- the wire
 
-    def _parsed(self, line: str, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except (RefusedError, CodecError) as error:
-            raise type(error)(f"{self.name}: {line}: {error}") from error
+    def _is_acting(self) -> bool:
+        return self._busy or self.state.get() != "stop"
 
     def _ask(self) -> MotorStatus:
-        return self._parsed(wire.STATUS, lambda: wire.parse_motor(self.link.query(wire.STATUS)))
+        with about(f"{self.name}: {wire.STATUS}"):
+            return wire.parse_motor(self.link.query(wire.STATUS))
 
     def _observe(self) -> MotorStatus:
         found = agreed(self._ask, f"{self.name}: {wire.STATUS}", MotorStatus.agrees)
@@ -221,20 +152,6 @@ class TextMotor(Instrument):
             self._publish(fault=f"{self.name} was started by somebody else")
 
     # -- looking
-
-    def _check_identity(self) -> str:
-        try:
-            serial = agreed(lambda: wire.parse_identity(self.KIND, self.link.query("ID?")), f"{self.name}: ID?")
-        except CodecError as error:
-            raise WrongInstrumentError(
-                f"{self.name}: {self.link.url} is no {self.KIND} ({error}): is the address right in the lab file?"
-            ) from error
-        if self._serial not in (None, serial):
-            raise WrongInstrumentError(
-                f"{self.name}: {serial} answers at {self.link.url}, and {self._serial} did before: was it exchanged?"
-            )
-        self._serial = serial
-        return f"{self.KIND} {serial}"
 
     def _look(self) -> float:
         found = self._observe()

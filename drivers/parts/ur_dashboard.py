@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from drivers.codecs import ur_dashboard as wire
 from drivers.codecs.ur_dashboard import ProgramState, RobotMode, Safety, Series
-from drivers.errors import CodecError, LinkError, RefusedError, WrongInstrumentError
+from drivers.errors import CodecError, LinkError, RefusedError, WrongInstrumentError, about
 from drivers.gate import Granted
 from drivers.links import LineLink
 from drivers.parts.agreement import agreed
@@ -88,7 +88,8 @@ class Dashboard:
             CodecError: When something else was replied; likewise.
         """
         line = self.link.act(command, grant, accepts=lambda heard: wire.answers(command, heard))
-        self._parsed(command, lambda: wire.check(command, line))
+        with about(f"{self._device}: {command}"):
+            wire.check(command, line)
 
     def is_told(self, command: str, grant: Granted) -> bool:
         """Command something, once, and give whether that was confirmed; only a refusal is raised."""
@@ -132,14 +133,9 @@ class Dashboard:
 
     def _ask(self, command: str, parse: Callable[[str], T]) -> T:
         line = self.link.query(command, accepts=lambda heard: wire.answers(command, heard))
-        return self._parsed(command, lambda: parse(line))
+        with about(f"{self._device}: {command}"):
+            return parse(line)
 
     def _ask_twice(self, command: str, parse: Callable[[str], T]) -> T:
         """Ask for a name: one that was changed on its way must not be taken for another."""
         return agreed(lambda: self._ask(command, parse), f"{self._device}: {command}")
-
-    def _parsed(self, command: str, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except (RefusedError, CodecError) as error:
-            raise type(error)(f"{self._device}: {command}: {error}") from error

@@ -62,7 +62,7 @@ class Run:
         self._check(again)
         if again.running.state is not Running.STOPPED:
             return False
-        if not self._ran and not (self._sure and not self._least_s):
+        if not self._ran:
             raise self._failed(
                 "was told to play and never seen to run: whether it did is unknown, look where the labware is"
             )

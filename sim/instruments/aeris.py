@@ -10,7 +10,7 @@
                                                         (instruments.md 5.1; reply bytes are not published)
 
 ADD with MEASURE=yes measures at once. Unasked, @SAMPLE@MEASURED@SAMPLE_ID=s@END goes before the first reply after a
-sample was measured: whoever asks then hears it.
+sample was measured: whoever asks then hears it. No telegram tells one instrument from another.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Aeris:
         """Who commands it, for checkers to change: ``remote`` or ``local``."""
         self.refusal: str | None = None
         """Why it refuses every sample, for checkers to set."""
+        self.busy = False
+        """Whether somebody at its panel has it measure: it is not ready, and refuses every sample."""
         self.hangs = False
         """Whether its goniometer hangs: it stays busy and writes nothing."""
         self._unasked: list[Telegram] = []
@@ -87,7 +89,7 @@ class Aeris:
             case ("STATUS_REQUEST", "SYSTEM"):
                 return Telegram(("STATUS_REPORT",), {"SYSTEM": self.system})
             case ("STATUS_REQUEST",) if values.get("UNIT") == "xrd":
-                ready = "no" if self._diffractometer.scan else "yes"
+                ready = "no" if self._diffractometer.scan or self.busy else "yes"
                 return Telegram(("STATUS_REPORT",), {"UNIT": "xrd", "READY": ready})
             case ("STATUS_REQUEST",) if "LOCATION" in values:
                 state = "occupied" if self._slot(values["LOCATION"]) in self._diffractometer.holds else "free"
@@ -95,6 +97,8 @@ class Aeris:
             case ("SAMPLE", ("ADD" | "MEASURE" | "MOVE" | "REMOVE") as verb, *rest) if rest in ([], ["SAMPLE_ID"]):
                 if self.system != "remote" or self.refusal is not None:
                     raise Refused(self.refusal or "not under remote control")
+                if self.busy:
+                    raise Refused("busy with another sample")
                 {"ADD": self._add, "MEASURE": self._measure, "MOVE": self._move, "REMOVE": self._remove}[verb](values)
                 return Telegram(("SAMPLE", verb), {**values, "STATUS": "normal"})
         raise Refused("unknown telegram")

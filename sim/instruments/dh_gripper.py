@@ -5,8 +5,8 @@
     0x0103    goal 0..1000         0x0202 r  position
     0x0104    speed 1..100 %                                                  (instruments.md 6.3)
 
-A goal that is written while it is asleep is kept and does nothing; a value out of range is exception 03, an address
-that is not in this list exception 02.
+No register tells one gripper from another. A goal that is written while it is asleep is kept and does nothing; a value
+out of range is exception 03, an address that is not in this list exception 02.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sim.wire.modbus_pdu import IllegalAddress, IllegalValue
 
 FULL = 1000
 WAKE, FORCE, GOAL, SPEED = 0x0100, 0x0101, 0x0103, 0x0104
-WAKING, STATE, POSITION = 0x0200, 0x0201, 0x0202
+WAKING, STATE, POSITION = TOLD = 0x0200, 0x0201, 0x0202
 RANGES = {FORCE: range(20, 101), GOAL: range(FULL + 1), SPEED: range(1, 101)}
 STATES = {Hold.MOVING: 0, Hold.ARRIVED: 1, Hold.GRASPED: 2, Hold.DROPPED: 3}
 
@@ -37,7 +37,18 @@ class DhGripper:
         self._plant = plant
         self.ignore_setpoint = False
         """Whether it acknowledges what is written and drops it, for checkers to set."""
+        self._stuck: list[int] | None = None
         self._words = {WAKE: 0, FORCE: 100, GOAL: FULL, SPEED: 100}
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it goes on telling what it told, whatever its fingers do."""
+        return self._stuck is not None
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        self._stuck = None
+        self._stuck = [self._read(register) for register in TOLD] if stuck else None
 
     def power_cycle(self) -> None:
         """Have its power fail and come back: it is asleep, and its fingers stand where they were."""
@@ -73,6 +84,8 @@ class DhGripper:
 
     def _read(self, register: int) -> int:
         now_s = self._plant.now()
+        if self._stuck is not None and register in TOLD:
+            return self._stuck[TOLD.index(register)]
         if register == WAKING:
             return 1 if self.hand.is_awake(now_s) else 2 * int(self.hand.is_waking(now_s))
         if register == STATE:

@@ -104,6 +104,17 @@ class EurothermEpc3016(SegmentedUnit):
 
     # -- the network watchdog
 
+    def clear_watchdog(self) -> None:
+        """Have somebody clear at the instrument what has expired."""
+        with self.now():
+            self._set_expired(False)
+
+    def expire_watchdog(self) -> None:
+        """Have the watchdog run out now although somebody talks to it, where it was set."""
+        with self.now():
+            if self._timeout_s:
+                self._set_expired(True)
+
     def _hear(self) -> None:
         """Note that somebody talks to it."""
         with self.now():

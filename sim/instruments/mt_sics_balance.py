@@ -10,6 +10,7 @@ from sim.errors import BadOptionError
 from sim.model import Model
 from sim.parts.scales import Plate
 from sim.parts.sics import Sics
+from sim.parts.sics_faults import SicsFaults
 from sim.plant import Balance, CellKind, Plant
 from sim.site import Site
 from sim.spec import Instrument
@@ -17,7 +18,7 @@ from sim.wire.lines import LineReceiver, Reply
 from sim.wire.receiver import Send
 
 
-class MtSicsBalance:
+class MtSicsBalance(SicsFaults):
     """One balance."""
 
     def __init__(self, plant: Plant, balance: Balance, plate: Plate) -> None:

@@ -22,6 +22,7 @@ from sim.model import Model
 from sim.parts.quantos_xml import Settings, head_xml, result_xml
 from sim.parts.scales import Plate
 from sim.parts.sics import Sics
+from sim.parts.sics_faults import SicsFaults
 from sim.plant import DoorState, Doser, DoserFault, Head, Plant
 from sim.site import Site
 from sim.spec import Instrument
@@ -58,7 +59,7 @@ class Running:
     end: Callable[[], None]
 
 
-class Quantos:
+class Quantos(SicsFaults):
     """One dosing balance."""
 
     def __init__(self, plant: Plant, doser: Doser, plate: Plate | None = None) -> None:
@@ -73,9 +74,7 @@ class Quantos:
         self._empty_mg = 0.0
         self._say: Send | None = None
         plate = plate or Plate("XPE206", f"SIM-{self.name}", CAPACITY_MG, readability_mg=0.01)
-        self.sics = Sics(
-            plant, doser, plate, others=("QRA", "QRD"), at_something_else=lambda: self._running is not None
-        )
+        self.sics = Sics(plant, doser, plate, others=("QRA", "QRD"), at_something_else=lambda: self._is_at_work)
 
     def receiver(self, send: Send) -> LineReceiver:
         """Give what listens on one connection."""
@@ -111,6 +110,10 @@ class Quantos:
         if self._say is not None:
             self._say(line.encode("latin-1") + b"\r\n")
 
+    @property
+    def _is_at_work(self) -> bool:
+        return self._running is not None or self.busy
+
     # -- QRA: what moves
 
     def _act(self, words: list[str], reply: Reply) -> None:
@@ -118,7 +121,7 @@ class Quantos:
         match words[1:]:
             case ["61", "4"]:
                 self._stop(reply)
-            case _ if self._running:
+            case _ if self._is_at_work:
                 reply(f"{command} I {DoserFault.BUSY}")
             case ["61", "1"]:
                 self._dose(reply)
@@ -176,13 +179,13 @@ class Quantos:
         fault = self._doser.why_not()
         if fault is None and not self._settings.target_mg:
             fault = DoserFault.NOT_ALLOWED
-        if fault is None and not self._doser.is_stable(self._plant.now()):
+        if fault is None and not self.sics.is_stable:
             fault = DoserFault.NOT_STABLE
         if fault is not None:
             reply(f"QRA 61 1 I {fault}")
             return
         now_s = self._plant.now()
-        before_mg = self._doser.gross_mg(now_s)
+        before_mg = self.sics.gross_mg
         dosing = self._doser.start(self._settings.target_mg, now_s, self._settings.care)
         self._plant.note(f"{self.name} dosing {dosing.target_mg:.2f} mg from head {self._doser.mounted}")
         self._start("QRA 61 1", dosing.end_s - now_s, reply, lambda: self._dosed(before_mg))
@@ -190,7 +193,9 @@ class Quantos:
     def _dosed(self, before_mg: float) -> DoserFault | None:
         now_s, head = self._plant.now(), self._doser.mounted or 0
         fault = self._doser.finish(now_s)
-        content_mg = self._doser.gross_mg(now_s) - before_mg
+        if fault is None and self.stuck:
+            fault = DoserFault.FLOW_ERROR  # it fell and fell, and the cell felt none of it
+        content_mg = self.sics.gross_mg - before_mg
         self._last = LastDosing(head, content_mg, self._settings)
         self._plant.note(f"{self.name} dosed {content_mg:.2f} mg")
         return fault
@@ -207,7 +212,7 @@ class Quantos:
     # -- QRD: what is set and asked
 
     def _set(self, words: list[str], reply: Reply) -> None:
-        if self._running:
+        if self._is_at_work:
             reply(f"QRD 1 1 {words[0] if words else ''} I {DoserFault.BUSY}")
         elif words == ["9", "0"]:
             self._declare_empty(reply)
@@ -218,11 +223,10 @@ class Quantos:
             reply("QRD 1 1 L")
 
     def _declare_empty(self, reply: Reply) -> None:
-        now_s = self._plant.now()
-        if not self._doser.is_stable(now_s):
+        if not self.sics.is_stable:
             reply(f"QRD 1 1 9 I {DoserFault.NOT_STABLE}")
             return
-        self._empty_mg = self._doser.gross_mg(now_s)
+        self._empty_mg = self.sics.gross_mg
         reply("QRD 1 1 9 A")
 
     def _ask(self, words: list[str], reply: Reply) -> None:
@@ -230,7 +234,7 @@ class Quantos:
             case ["2", "8"]:
                 reply(f"QRD 2 2 8 {int(self._doser.has_sampler)} A")
             case ["2", "9"]:
-                loaded = self._doser.gross_mg(self._plant.now()) - self._empty_mg > EMPTY_MG
+                loaded = self.sics.gross_mg - self._empty_mg > EMPTY_MG
                 reply(f"QRD 2 2 9 {int(loaded)} A")
             case ["3", "7"]:
                 reply(f"QRD 2 3 7 {DOOR_CODES[self._doser.door] if self.door_detectable else 8} A")
@@ -251,7 +255,7 @@ class Quantos:
         return None if last is None else result_xml(last.settings, last.content_mg, self._doser.heads[last.head])
 
     def _answer_xml(self, command: str, xml: str | None, reply: Reply) -> None:
-        if self._running:
+        if self._is_at_work:
             reply(f"{command} I {DoserFault.BUSY}")
         elif xml is None:
             reply(f"{command} I {DoserFault.NOT_MOUNTED}")

@@ -70,8 +70,21 @@ class ReflectanceSpectrometer:
     def __init__(self, plant: Plant, optics: Spectrometer, serial: str) -> None:
         self.name = optics.name
         self._plant, self._optics, self._serial = plant, optics, serial
+        self.other_device = False
+        """Whether another instrument of the kind answers in its place."""
+        self.busy = False
+        """Whether somebody at the instrument acquires something."""
         self._memory = Memory()
         self._timer: Timer | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether its detector reads out the same counts again and again."""
+        return self._optics.stuck
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        self._optics.stuck = stuck
 
     def receiver(self, send: Send) -> LineReceiver:
         """Give what listens on one connection."""
@@ -98,10 +111,10 @@ class ReflectanceSpectrometer:
         memory, settings = self._memory, self._memory.settings
         first, last = self._optics.wavelengths_nm[0], self._optics.wavelengths_nm[-1]
         answers: dict[str, Callable[[], str]] = {
-            "*IDN?": lambda: f"ATHANOR,DR-1,{self._serial},1",
+            "*IDN?": lambda: f"ATHANOR,DR-1,{self._serial}{'-2' if self.other_device else ''},1",
             "SYST:LIM?": lambda: f"{first:g},{last:g},{LEAST_MS:g},{MOST_MS:g},{MOST_AVERAGES}",
             "SYST:ERR?": self._next_error,
-            "STAT?": lambda: memory.state,
+            "STAT?": lambda: "BUSY" if self.busy else memory.state,
             "COUN?": lambda: str(memory.count),
             "LAMP?": self._lamp,
             "REF?": lambda: f"{_or_dash(memory.dark_ms)},{_or_dash(memory.white_ms)}",
@@ -142,7 +155,7 @@ class ReflectanceSpectrometer:
             case "LAMP", ("ON" | "OFF"):
                 self._switch_lamp(rest == "ON")
             case (("CONF:RANG" | "CONF:INT" | "CONF:AVER" | "CONF:SAMP"), _):
-                error = IGNORED if self._memory.state == "BUSY" else self._configure(header, rest)
+                error = IGNORED if self._is_acquiring else self._configure(header, rest)
                 if error is not None:
                     self._fail(error)
             case "REF:DARK", "":
@@ -188,10 +201,14 @@ class ReflectanceSpectrometer:
 
     # -- acquisitions
 
+    @property
+    def _is_acquiring(self) -> bool:
+        return self.busy or self._memory.state == "BUSY"
+
     def _begin(self, what: Shutter) -> None:
         memory, now_s = self._memory, self._plant.now()
         settings = memory.settings
-        if memory.state == "BUSY":
+        if self._is_acquiring:
             self._fail(IGNORED)
             return
         ready = {

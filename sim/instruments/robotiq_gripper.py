@@ -5,6 +5,8 @@ GET POS -> POS 3 LF        SET POS 255 -> ack, without an end of line        any
 ACT 0 | 1 sleep, wake     GTO 0 | 1 stand, go to POS     POS, SPE, FOR 0..255     ATR, ADR kept
 STA 0, 1, 3     PRE what POS was set to     OBJ 0 moving, 2 gripped while closing, 3 arrived     FLT
                                                                                  (instruments.md 6.3)
+
+No variable tells one gripper from another, and no reply says that it is busy.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from sim.wire.receiver import Send
 
 CLOSED = 255
 SETTABLE = ("ACT", "GTO", "POS", "SPE", "FOR", "ATR", "ADR")
+TOLD = ("POS", "STA", "OBJ", "FLT")
+"""What it measures."""
 NOT_ACTIVATED = 7
 
 
@@ -34,7 +38,18 @@ class RobotiqGripper:
         self.ignore_setpoint = False
         """Whether it confirms what is set and drops it, likewise."""
         self._plant = plant
+        self._stuck: dict[str, int] | None = None
         self._set = dict.fromkeys(SETTABLE, 0)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it goes on telling what it told, whatever its fingers do."""
+        return self._stuck is not None
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        with self._plant.heat:
+            self._stuck = {name: self._told(name) for name in TOLD} if stuck else None
 
     def power_cycle(self) -> None:
         """Have its power fail and come back: it is asleep, and its fingers stand where they were."""
@@ -60,18 +75,19 @@ class RobotiqGripper:
         return LineReceiver(send, command, b"\n")
 
     def _get(self, name: str) -> int | None:
+        if name in TOLD:
+            return self._told(name) if self._stuck is None else self._stuck[name]
+        return self._set["POS"] if name == "PRE" else self._set.get(name)
+
+    def _told(self, name: str) -> int:
         now_s = self._plant.now()
         if name == "POS":
             return round(CLOSED * (1.0 - self.hand.opening(now_s)))
-        if name == "PRE":
-            return self._set["POS"]
         if name == "STA":
             return 3 if self.hand.is_awake(now_s) else int(self.hand.is_waking(now_s))
         if name == "OBJ":
             return self._contact(now_s)
-        if name == "FLT":
-            return self.fault or (0 if self._set["ACT"] else NOT_ACTIVATED)
-        return self._set.get(name)
+        return self.fault or (0 if self._set["ACT"] else NOT_ACTIVATED)
 
     def _contact(self, now_s: float) -> int:
         if not self.hand.is_awake(now_s):

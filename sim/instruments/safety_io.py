@@ -10,8 +10,8 @@
     ai2, ai3          oxygen of the room in %, hydrogen in % of the lower explosive limit
     ai4 to ai8        independent sensors of the second to the sixth furnace, degC
 
-The watchdog lives in lab time. A timer opens all coils when its time is over; whoever looks at that very
-moment before the timer finds them open as well.
+Nothing tells one module from another: no number, no type. The watchdog lives in lab time. A timer opens all coils when
+its time is over; whoever looks at that very moment before the timer finds them open as well.
 """
 
 from __future__ import annotations
@@ -151,6 +151,15 @@ class SafetyIo:
             if self._words[STATE] == Watchdog.RUNNING:
                 self._petted_s = self._plant.now() - self._words[TIMEOUT] / 10.0
                 self._catch_up()
+
+    def power_cycle(self) -> None:
+        """Lose power for a moment: all outputs open, the watchdog is off as it comes, and what tripped is forgotten."""
+        with self._plant.heat:
+            self._catch_up()
+            for coil in range(COILS):
+                self._switch(coil, False, self._plant.now(), "power")
+            self._words = [0] * HOLDING
+            self._plant.note(f"{self.name} switched off and on")
 
     def weld(self, welded: bool = True) -> None:
         """Have the contactor stay closed, whatever it is told, once it is; or free it again."""

@@ -82,7 +82,9 @@ class TextMover:
                     raise Impossible("busy")
                 if self.ignore_setpoint:
                     return f"JOB {len(self._jobs) + 1}"
-                return self._start(verb, rest)
+                said = self._start(verb, rest)
+                self._plant.note(f"{self.name} begins {' '.join(words)}")
+                return said
         raise Impossible("unknown command")
 
     def _start(self, verb: str, rest: list[str]) -> str:

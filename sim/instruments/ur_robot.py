@@ -10,6 +10,7 @@
                                                                                       (instruments.md 6.1)
 
 What it answers to a command that its mode does not allow is not published: `Failed to execute: COMMAND` here.
+No reply says that it is busy: what cannot be done now and what can never be done are refused alike.
 A message on its pendant blocks a program, which is reported as playing all the same.
 """
 
@@ -80,6 +81,11 @@ class UrRobot:
         self._popup: str | None = None
         self._stopped_s = 0.0
         arm.on_mishap = self._mishap
+
+    @property
+    def loaded(self) -> str:
+        """The program that is loaded, empty where none is."""
+        return self._loaded
 
     # -- what checkers and tests do to it
 

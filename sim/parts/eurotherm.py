@@ -74,6 +74,8 @@ class EurothermUnit(FurnaceUnit):
         """Of temperatures, also as somebody changes them at the panel."""
         self.locked = False
         """Takes nothing over the wire, for checkers to set."""
+        self.other_device = False
+        """Whether a controller of another type answers in its place; it has no number of its own."""
         self._unit, self._type = unit, instrument_type
         self._mode = 0
         self._registers = {**self._common(), **self.special()}
@@ -225,7 +227,7 @@ class EurothermUnit(FurnaceUnit):
             FAST_STATUS: Register(lambda: self._summary() & 0xFF),
             SUMMARY: Register(self._summary),
             FIRMWARE: constant(self.FIRMWARE_VERSION),
-            INSTRUMENT_TYPE: constant(self._type),
+            INSTRUMENT_TYPE: Register(lambda: self._type + self.other_device),
             COMMS_ADDRESS: constant(self._unit),
             INSTRUMENT_MODE: Register(lambda: self._mode, self._set_mode),
             CJC: Register(lambda: CJC_DEGC, None, None, Wide.FLOAT),

@@ -65,6 +65,12 @@ class Sics:
     at_something_else: Callable[[], bool] = _never
     error: str | None = None
     """A weighing error, such as ``10b``; None while all is well."""
+    busy: bool = False
+    """Whether it is at something else, as when somebody is at its keys; it answers everything but @ with I."""
+    other_device: bool = False
+    """Whether another balance of the kind answers in its place."""
+    _frozen: tuple[float, bool] | None = field(default=None, init=False)
+    """What it felt when its cell got stuck, and whether that was at rest."""
     _waiting: Waiting | None = field(default=None, init=False)
     _stream: Timer | None = field(default=None, init=False)
     _adjusting: Timer | None = field(default=None, init=False)
@@ -77,12 +83,14 @@ class Sics:
         match words:
             case ["@"]:
                 self.cancel()
-                reply(f'{self.plate.cancel_word} A "{self.plate.serial}"')
+                reply(f'{self.plate.cancel_word} A "{self.serial}"')
+            case [("I0" | "I1" | "I2" | "I3" | "I4" | "I5") as command] if self.busy:
+                reply(f"{command} I")
             case ["I0"]:
                 self._tell_commands(reply)
             case [("I1" | "I2" | "I3" | "I4" | "I5") as command]:
                 reply(f"{command} A {self._about(command)}")
-            case _ if self._adjusting and words and words[0] in (*LEVEL_0, *LEVEL_1, *LEVEL_2, "WS"):
+            case _ if (self._adjusting or self.busy) and words and words[0] in (*LEVEL_0, *LEVEL_1, *LEVEL_2, "WS"):
                 reply(f"{_word(words[0])} I")
             case ["S" | "SI" | "SIR" | "SR" | "SNR"] | ["SC", _]:
                 self._weigh(words, reply)
@@ -117,12 +125,17 @@ class Sics:
             self._adjusting.cancel()
             self._adjusting = None
         self._unit = "0"
-        gross_mg = self._gross_mg
+        gross_mg = self.gross_mg
         self.scale.cell.tare_mg = 0.0
         self.scale.cell.zero_mg = gross_mg if abs(gross_mg) <= self._zero_range_mg else 0.0
-        say(f'I4 A "{self.plate.serial}"')
+        say(f'I4 A "{self.serial}"')
 
     # -- what it says of itself
+
+    @property
+    def serial(self) -> str:
+        """Of whichever balance answers."""
+        return f"{self.plate.serial}-2" if self.other_device else self.plate.serial
 
     def _tell_commands(self, reply: Reply) -> None:
         doors = ("WS",) if self.shield is not None else ()
@@ -137,19 +150,31 @@ class Sics:
             "I1": '"0123" "2.30" "2.22" "2.33" "2.20"',
             "I2": f'"{plate.model} Excellence {plate.capacity_mg / 1000.0:.4f} g"',
             "I3": '"2.10 10.28.0.493.142"',
-            "I4": f'"{plate.serial}"',
+            "I4": f'"{self.serial}"',
             "I5": '"11671158C"',
         }[command]
 
     # -- weights
 
     @property
-    def _gross_mg(self) -> float:
-        return self.scale.gross_mg(self.plant.now())
+    def stuck(self) -> bool:
+        """Whether its cell goes on telling what it told, whatever is put on it."""
+        return self._frozen is not None
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        self._frozen = None
+        self._frozen = (self.gross_mg, self.is_stable) if stuck else None
 
     @property
-    def _is_stable(self) -> bool:
-        return self.scale.is_stable(self.plant.now())
+    def gross_mg(self) -> float:
+        """What it takes to be on its pan, before zero and tare."""
+        return self.scale.gross_mg(self.plant.now()) if self._frozen is None else self._frozen[0]
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether it takes that to be at rest."""
+        return self.scale.is_stable(self.plant.now()) if self._frozen is None else self._frozen[1]
 
     @property
     def _zero_range_mg(self) -> float:
@@ -167,7 +192,7 @@ class Sics:
         """One line with the weight, or with what is wrong."""
         if self.error is not None:
             return f"S S Error {self.error}"
-        gross_mg = self._gross_mg
+        gross_mg = self.gross_mg
         if fault := self._range_fault(gross_mg):
             return f"S {fault}"
         net_mg = self.scale.cell.net(gross_mg)
@@ -179,7 +204,7 @@ class Sics:
         self._end_stream()
         match words:
             case ["SI"]:
-                reply(self._net("S" if self._is_stable else "D"))
+                reply(self._net("S" if self.is_stable else "D"))
             case ["SIR"]:
                 self._repeat(reply)
             case ["SR" | "SNR" as command]:
@@ -190,7 +215,7 @@ class Sics:
                 self._when_at_rest("S", reply, lambda at_rest: reply(self._net("S") if at_rest else "S I"))
 
     def _repeat(self, reply: Reply) -> None:
-        reply(self._net("S" if self._is_stable else "D"))
+        reply(self._net("S" if self.is_stable else "D"))
         self._stream = self.plant.at(self.plant.now() + REPEAT_S, f"{self.scale.name} SIR", lambda: self._repeat(reply))
 
     def _follow(self, command: str, at_rest: bool, reply: Reply) -> None:
@@ -199,14 +224,14 @@ class Sics:
             reply("S I")
             return
         reply(self._net("S"))
-        told_mg = [self.scale.cell.net(self._gross_mg)]
+        told_mg = [self.scale.cell.net(self.gross_mg)]
         moving = [False]
 
         def look() -> None:
-            net_mg = self.scale.cell.net(self._gross_mg)
+            net_mg = self.scale.cell.net(self.gross_mg)
             least_mg = max(CHANGE * abs(told_mg[0]), 30.0 * self.plate.readability_mg)
             if abs(net_mg - told_mg[0]) >= least_mg or moving[0]:
-                if self._is_stable:
+                if self.is_stable:
                     told_mg[0], moving[0] = net_mg, False
                     reply(self._net("S"))
                 elif not moving[0]:
@@ -229,12 +254,12 @@ class Sics:
         if len(command) == 1:
             self._when_at_rest(command, reply, lambda at_rest: reply(act(command, "S") if at_rest else f"{command} I"))
         elif command.endswith("I"):
-            reply(f"{command} I" if self._is_at_work else act(command, "S" if self._is_stable else "D"))
+            reply(f"{command} I" if self._is_at_work else act(command, "S" if self.is_stable else "D"))
         else:
             self._or_after(command, words[1], reply, lambda at_rest: reply(act(command, "S" if at_rest else "D")))
 
     def _zero(self, command: str, letter: str) -> str:
-        gross_mg = self._gross_mg
+        gross_mg = self.gross_mg
         if abs(gross_mg) > self._zero_range_mg:
             return f"{command} {'+' if gross_mg > 0 else '-'}"
         self.scale.cell.zero_mg, self.scale.cell.tare_mg = gross_mg, 0.0
@@ -242,7 +267,7 @@ class Sics:
         return "Z A" if command == "Z" else f"{command} {letter}"
 
     def _tare(self, command: str, letter: str) -> str:
-        gross_mg = self._gross_mg
+        gross_mg = self.gross_mg
         tare_mg = gross_mg - self.scale.cell.zero_mg
         fault = self._range_fault(gross_mg) or ("-" if tare_mg < -self.plate.readability_mg * 30.0 else None)
         if fault:
@@ -283,7 +308,7 @@ class Sics:
     def _wait(self, word: str, reply: Reply, timeout_s: float, then: Callable[[bool], None]) -> None:
         if self._is_at_work:
             reply(f"{word} I")
-        elif self._is_stable:
+        elif self.is_stable:
             then(True)
         else:
             self._waiting = Waiting(word, reply, self.plant.now() + timeout_s, then)
@@ -291,11 +316,11 @@ class Sics:
 
     def _look_again(self, waiting: Waiting) -> None:
         def look() -> None:
-            if not self._is_stable and self.plant.now() < waiting.give_up_s:
+            if not self.is_stable and self.plant.now() < waiting.give_up_s:
                 self._look_again(waiting)
                 return
             self._waiting = None
-            waiting.then(self._is_stable)
+            waiting.then(self.is_stable)
 
         next_s = min(self.plant.now() + LOOK_S, max(self.plant.now(), waiting.give_up_s))
         waiting.timer = self.plant.at(next_s, f"{self.scale.name} balance", look)

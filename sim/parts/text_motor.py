@@ -79,8 +79,8 @@ class TextMotor:
             f"Job: {self._job}{fate}",
             f"Time: {_plain(self._time_s)} s",
             f"Set: {_plain(self._set_rpm)} rpm",
-            f"Speed: {self._speed_rpm:.0f} rpm",
-            f"Left: {self._left_s:.0f} s",
+            f"Speed: {self.speed_rpm:.0f} rpm",
+            f"Left: {self.left_s:.0f} s",
         ]
         return "; ".join([*fields, f"Error: {self.error}"] if self.error else fields)
 
@@ -117,17 +117,24 @@ class TextMotor:
         self._station.treat(turned_s, self._set_rpm)
 
     @property
+    def last_job(self) -> tuple[int, str]:
+        """Number and fate of the last job: ``none``, ``running``, ``done``, ``stopped`` or ``failed``."""
+        return self._job, self._fate
+
+    @property
     def _turning(self) -> bool:
         return self._fate == "running"
 
     @property
-    def _speed_rpm(self) -> float:
+    def speed_rpm(self) -> float:
+        """How fast it turns."""
         if not self._turning:
             return 0.0
         return min(self._set_rpm, SPIN_RPM_PER_S * (self._plant.now() - self._began_s))
 
     @property
-    def _left_s(self) -> float:
+    def left_s(self) -> float:
+        """What is left of the job under way."""
         return max(0.0, self._began_s + self._time_s - self._plant.now()) if self._turning else 0.0
 
 

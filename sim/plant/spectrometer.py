@@ -76,6 +76,10 @@ class Spectrometer(Place):
         self.exposure: Exposure | None = None
         """What is being acquired."""
         self.lamp_broken = False
+        self.stuck = False
+        """Whether its detector reads out the same counts again and again."""
+        self._counted: Array | None = None
+        """What it read out last."""
         self.warm_s = warm_s
         self.wavelengths_nm: Array = np.arange(FROM_NM, TO_NM + STEP_NM / 2, STEP_NM)
         self._seed = seed
@@ -152,6 +156,11 @@ class Spectrometer(Place):
         return (counts - self._dark) / light * WHITE_TILE
 
     def _counts(self, exposure: Exposure, now_s: float) -> Array:
+        if self._counted is None or not self.stuck:
+            self._counted = self._read_out(exposure, now_s)
+        return self._counted
+
+    def _read_out(self, exposure: Exposure, now_s: float) -> Array:
         seen = exposure.integration_ms * self._light_per_ms() * self.level(now_s) * self._seen(exposure, now_s)
         dark = OFFSET + DARK_PER_MS * exposure.integration_ms
         rng = draw(self._seed, self.name, "exposure", exposure.number)

@@ -53,6 +53,11 @@ def has_hook(instrument: object, fault: Fault) -> bool:
     return not isinstance(told, property) or told.fset is not None  # something else may be called so
 
 
+def states_of(instrument: object) -> frozenset[Fault]:
+    """Give the states that an instrument can be in, of which one may hide another."""
+    return frozenset(fault for fault in LASTING if has_hook(instrument, fault)) | {Fault.STUCK}
+
+
 def switch_on(instrument: object, fault: Fault) -> tuple[str, End]:
     """Begin what lasts; give what was done, and how it ends."""
     if fault is Fault.WRONG_DECIMALS:

@@ -118,6 +118,18 @@ class Relay:
         order.times, order.late_s = times, self.late_s if late_s is None else late_s
         wire.order(order)
 
+    def watch(self, name: str, witness: Callable[[str], None]) -> None:
+        """Have somebody told of each answer on the wire of an instrument, at the moment at which it is given.
+
+        Args:
+            name: The instrument.
+            witness: Called with the name of whoever answers, under the lock under which it answers.
+
+        Raises:
+            SimError: Where there is no such instrument.
+        """
+        self._wire(name).witness = witness
+
     def start(self, schedule: Schedule) -> None:
         """Have faults come by themselves from now on.
 

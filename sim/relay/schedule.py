@@ -14,7 +14,11 @@ LASTING = 10
 
 @dataclass(frozen=True)
 class Schedule:
-    """What happens by itself: by chance, by a list, or both. Equal seeds and equal requests give equal faults."""
+    """What happens by itself: by chance, by a list, or both. Equal seeds and equal requests give equal faults.
+
+    Chance begins no state of an instrument while it is in another, which would hide it: what is stuck shows no broken
+    sensor, and tells of no power that failed. What is listed or injected is done all the same.
+    """
 
     rate: float = 0.0
     """Faults for each request, 0 to 1."""
@@ -27,6 +31,8 @@ class Schedule:
     """Instrument -> number of the request since the start, from 1 -> what happens then."""
     lasting: int = LASTING
     """For how many more requests a fault goes on that is a state and no event."""
+    lasts: Mapping[Fault, int] = field(default_factory=dict)
+    """The same for those that go on for another number of requests."""
     most: int | None = None
     """How many faults chance may bring to each wire; None for no end."""
 

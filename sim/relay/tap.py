@@ -63,6 +63,8 @@ class Tap:
             self._inner.hung_up()
 
     def _say(self, data: bytes) -> None:
+        if self._wire.witness is not None:
+            self._wire.witness(self._name)
         if self._wire.quiet and not self._odd:
             self._send(data)
             return

@@ -10,6 +10,7 @@ from random import Random
 
 from sim.addresses import Spot
 from sim.errors import SimError
+from sim.relay import hooks
 from sim.relay.addressees import Addressees
 from sim.relay.faults import OVER, Fault
 from sim.relay.framing import Framing
@@ -25,6 +26,8 @@ Note = Callable[[str, Fault, str], None]
 """Instrument, fault, detail."""
 CallLater = Callable[[float, Callable[[], None]], None]
 """Wall seconds, and what is to be done."""
+Witness = Callable[[str], None]
+"""Told the name of whoever answers."""
 
 
 @dataclass
@@ -73,6 +76,8 @@ class TappedWire:
         self.late_s = 0.0
         self.earlier = b""
         """The frame that came last while something was to happen."""
+        self.witness: Witness | None = None
+        """Told of each answer before anything is done to it, under the lock under which it is given."""
         self._addressees = Addressees(spots)
         self._instruments = instruments
         self._note = note
@@ -85,6 +90,7 @@ class TappedWire:
         self._stuck: dict[str, dict[bytes, bytes]] = {}
         self._met = framing is not None
         self._possible: dict[str, tuple[Fault, ...]] = {}
+        self._states: dict[str, frozenset[Fault]] = {}
 
     def through(self, inner: OpenReceiver) -> OpenReceiver:
         """Put the relay between a wire and whoever answers."""
@@ -223,14 +229,26 @@ class TappedWire:
     def _roll(self, name: str) -> None:
         if self._dice is None:
             return
-        fault = self._dice.roll(name, self.possible(name))
-        ahead = any(order.by_chance and order.fault is fault for order in self.waiting(name))
-        lasts = any(one.order.fault is fault and one.order.instrument == name for one in self._lasting)
-        if fault is None or ahead or lasts:
+        fault = self._dice.roll(name, self._possible_now(name))
+        if fault is None:
             return
-        order = self.make_order(name, fault, self._schedule.seed, lasting=self._schedule.lasting)
+        lasting = self._schedule.lasts.get(fault, self._schedule.lasting)
+        order = self.make_order(name, fault, self._schedule.seed, lasting=lasting)
         order.by_chance = True
         self._orders.append(order)
+
+    def _possible_now(self, name: str) -> list[Fault]:
+        """Give what chance may bring: nothing twice at once, and nothing that nobody could see for what goes on."""
+        going_on = {one.order.fault for one in self._lasting if one.order.instrument == name}
+        ahead = {order.fault for order in self._orders if order.instrument == name and order.by_chance}
+        hidden = going_on | ahead
+        if name not in self._states:
+            self._states[name] = hooks.states_of(self.instrument(name))
+        if hidden & self._states[name]:
+            hidden |= self._states[name]
+        if Fault.STUCK in hidden:
+            hidden |= hooks.ACTS.keys()
+        return [fault for fault in self.possible(name) if fault not in hidden]
 
     def _end(self, one: Lasting) -> None:
         one.end()

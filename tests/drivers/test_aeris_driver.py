@@ -82,7 +82,7 @@ def aeris(
     bus: Bus,
 ) -> Aeris:
     server = serve_socket(instrument.answer, close_after_reply=True)
-    options = {"results": f"dir:{instrument.results}", "programs": {"slow": 3600.0}}
+    options = {"results": f"dir:{instrument.results}", "programs": {"slow": 3600.0}, "timeout": 0.5}
     aeris = build("xrd-1", "aeris", f"socket://127.0.0.1:{server.port}", options, gate, clock, noted, bus)
     assert isinstance(aeris, Aeris)
     return aeris

@@ -41,24 +41,6 @@ def test_a_number_is_two_words_high_word_first() -> None:
     assert wire.decode_float((0x3F80, 0x20C5)) == pytest.approx(1.001, abs=1e-7)
 
 
-def test_a_time_is_milliseconds() -> None:
-    assert wire.encode_time(120.0) == (0x0001, 0xD4C0)
-    assert wire.decode_time((0x0001, 0xD4C0)) == 120.0
-
-
-@pytest.mark.parametrize("time_s", [-1.0, 5e6])
-def test_a_time_that_does_not_fit_is_an_error(time_s: float) -> None:
-    with pytest.raises(CodecError, match="does not fit 32 bits"):
-        wire.encode_time(time_s)
-
-
-def test_a_whole_number_is_padded() -> None:
-    assert wire.encode_integer(7) == (7, 0x8000)
-    assert wire.decode_integer((0xFFFE, 0x8000)) == -2
-    with pytest.raises(CodecError, match="0007 0000 are no whole number"):
-        wire.decode_integer((7, 0))
-
-
 # ---------------------------------------------------------------- a look
 
 

@@ -20,7 +20,7 @@ from drivers.errors import (
 )
 from drivers.gate import acting_as
 from drivers.registry import build
-from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, end_of, look_at
+from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, crc, end_of, look_at
 
 FIRING = ((10.0, 920.0, 3600.0), (5.0, 60.0, 0.0))
 TO_PEAK_S = 90 * 60.0
@@ -39,8 +39,13 @@ class Controller(RtuSlave):
         self.on_write = self.take
         self.loses: Callable[[bytes], bool] = lambda request: False
         """Whether the reply to a request goes astray, after it was carried out."""
+        self.longest = 125
+        """How many registers it gives at once."""
 
     def answer(self, data: bytes) -> bytes:
+        if data[1] == 3 and int.from_bytes(data[4:6], "big") > self.longest:
+            refusal = bytes([data[0], 0x83, 2])
+            return refusal + crc(refusal)
         reply = super().answer(data)
         return b"" if self.loses(data) else reply
 
@@ -143,7 +148,7 @@ def test_a_firing_is_looked_at_once_a_minute_and_at_its_turns(
     furnace: Eurotherm3216P, clock: JumpClock, noted: Noted
 ) -> None:
     end_of(clock, furnace.set("run-program", steps=FIRING))
-    polls = [data for data in noted.sent() if data[1:6] == bytes([3, 0, 1, 0, 5])]
+    polls = [data for data in noted.sent() if data[1:6] == bytes([3, 0, 1, 0, 23])]
     assert FIRING_S / 60 <= len(polls) <= FIRING_S / 60 + 20
 
 
@@ -268,7 +273,7 @@ def test_a_broken_sensor_starts_no_firing(furnace: Eurotherm3216P, controller: C
 def test_a_controller_that_falls_silent_fails_the_firing_and_comes_back(
     furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
 ) -> None:
-    furnace.link._port.client.comm_params.timeout_connect = 0.005
+    furnace.link._port.timeout_s = 0.005
     furnace.link._port.quiet_s = 0.0
     running = furnace.set("run-program", steps=FIRING)
     clock.sleep_until(clock.now() + 600)
@@ -576,7 +581,7 @@ ASKED: tuple[tuple[str, dict[str, object]], ...] = (
 def test_what_waited_for_a_lost_reply_while_the_furnace_was_reset_writes_nothing(
     furnace: Eurotherm3216P, controller: Controller, clock: JumpClock, verb: str, arguments: dict[str, object]
 ) -> None:
-    furnace.link._port.client.comm_params.timeout_connect = 0.005
+    furnace.link._port.timeout_s = 0.005
     furnace.link._port.quiet_s = 0.0
     controller.mute = True
     older = furnace.set(verb, **arguments)
@@ -622,7 +627,7 @@ def writes(address: int, value: int) -> Callable[[bytes], bool]:
 @pytest.fixture
 def hasty(furnace: Eurotherm3216P) -> Eurotherm3216P:
     """The furnace, with a driver that waits milliseconds for replies."""
-    furnace.link._port.client.comm_params.timeout_connect = 0.005
+    furnace.link._port.timeout_s = 0.005
     furnace.link._port.quiet_s = 0.0
     return furnace
 
@@ -697,16 +702,16 @@ def test_a_reset_is_repeated_until_somebody_answers(
     assert "was ended by a stop" in str(end_of(clock, running))
 
 
-def test_another_unit_behind_the_address_is_noticed_at_a_look(
+def test_another_meaning_of_its_numbers_is_noticed_at_a_look(
     hasty: Eurotherm3216P, controller: Controller, clock: JumpClock
 ) -> None:
     look_at(hasty)
     assert hasty.comm_ok.get() == 1
-    controller.registers[131] = 2
+    controller.registers[525] = 2
     clock.sleep_until(clock.now() + 61)
     assert hasty.comm_ok.get() == 0
     assert math.isnan(hasty.reading_degc.get())
-    assert "address 131 holds 2 instead of 1" in str(hasty.last_error)
+    assert "counts temperatures with 2 decimals (register 525), not with 0" in str(hasty.last_error)
 
 
 @pytest.mark.parametrize("register", [65521 - 300, 9000])
@@ -738,3 +743,14 @@ def test_a_programme_is_run_through_once_by_the_minute(
     controller.registers.update({332: 5, 531: 1, 321: 0, 328: 3})
     end_of(clock, furnace.set("run-program", steps=FIRING))
     assert [controller.registers[at] for at in (332, 531, 321, 328)] == [1, 0, 1, 1]
+
+
+def test_a_controller_that_does_not_read_over_gaps_is_read_in_pieces(
+    furnace: Eurotherm3216P, controller: Controller, noted: Noted
+) -> None:
+    controller.longest = 12
+    for _ in range(2):
+        look_at(furnace)
+        assert furnace.comm_ok.get() == 1
+    wide = [data for data in noted.sent() if data[1:6] == bytes([3, 0, 1, 0, 23])]
+    assert len(wide) == 1

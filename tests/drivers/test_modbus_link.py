@@ -22,7 +22,7 @@ from drivers.bus import Bus
 from drivers.errors import CodecError, GrantError, LinkError, RefusedError
 from drivers.gate import Command, Granted
 from drivers.links import ModbusLink, ModbusPort, open_modbus
-from drivers.links.modbus import Canary, ModbusRefusedError
+from drivers.links.modbus import ModbusRefusedError
 from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, RtuSlave, crc
 
 GRANT = Granted(Command("furnace-1", "set-setpoint", 400.0, "degC"), 0.0)
@@ -315,8 +315,10 @@ def test_a_line_that_repeats_replies_gives_no_wrong_values_where_a_canary_is_rea
     link = link_to(SerialAddress(far.path), tries=8)
     for value in range(30, 40):
         slave.registers[1] = value
-        blocks = link.read_blocks([(1, 1), (2, 1)], Canary(122, (0xF3, 0)))
-        assert blocks == [(value,), (400,)]
+        blocks = link.guarded(
+            lambda: (link.read_registers(1, 1), link.read_registers(2, 1)), lambda _: link.expect(122, 0xF3, 0)
+        )
+        assert blocks == ((value,), (400,))
     for timer in line.timers:
         timer.join()
 
@@ -324,7 +326,7 @@ def test_a_line_that_repeats_replies_gives_no_wrong_values_where_a_canary_is_rea
 def test_a_canary_that_is_wrong_fails_the_whole_reading(serve_pty: ServePty, link_to: MakeLink) -> None:
     link = link_to(SerialAddress(serve_pty(RtuSlave({1: 25, 122: 7}).answer).path))
     with pytest.raises(LinkError, match=r"3 times in a row \(address 122 holds 7 instead of 243\): is another program"):
-        link.read_blocks([(1, 1)], Canary(122, (0xF3,)))
+        link.guarded(lambda: link.read_registers(1, 1), lambda _: link.expect(122, 0xF3))
 
 
 def test_units_of_one_line_share_its_port_and_one_that_is_silent_disturbs_no_other(

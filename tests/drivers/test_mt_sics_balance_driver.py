@@ -445,7 +445,7 @@ def test_a_list_that_breaks_off_is_read_again(balance: MtSicsBalance, scale: Sca
 def test_a_list_without_end_is_given_up(
     balance: MtSicsBalance, scale: Scale, clock: JumpClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.parts.balance.REPLY_S", 0.02)
+    monkeypatch.setattr("drivers.parts.sics_line.REPLY_S", 0.02)
     scale.answers["I0"] = ['I0 B 0 "@"'] * 5000
     error = end_of(clock, balance.set("inspect"))
     assert "balance-1: the reply to I0 broke off after" in str(error)

@@ -246,7 +246,7 @@ def test_stopping_does_nothing_after_success_or_at_rest(
 def test_data_that_break_off_are_asked_for_again(
     doser: QuantosDoser, balance: Balance, clock: JumpClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.parts.balance.NEXT_LINE", 0.05)
+    monkeypatch.setattr("drivers.parts.sics_line.NEXT_LINE", 0.05)
     cut = ["QRD 2 4 11 B", HEAD[0]]
     whole = [*cut, HEAD[1], "QRD 2 4 11 A"]
     replies = [cut]

@@ -102,7 +102,7 @@ def test_a_job_that_did_not_arrive_is_told_again(mill: TextMill, motor: Motor, c
 
 def test_a_job_that_never_arrives_is_a_failure(mill: TextMill, motor: Motor, clock: JumpClock) -> None:
     motor.lose_request = 99
-    assert str(end_of(clock, mill.set("mill", **MILL))) == "mill-2: was told Start 60 300 3 times and has not begun"
+    assert str(end_of(clock, mill.set("mill", **MILL))) == "mill-2: was told Start 60 300 3 times and has begun nothing"
 
 
 def test_a_job_is_not_told_again_after_a_stop(mill: TextMill, motor: Motor, clock: JumpClock) -> None:

@@ -40,7 +40,6 @@ def test_what_is_no_name_is_never_sent() -> None:
 
 
 def test_replies_are_read() -> None:
-    assert wire.parse_identity("ID text-mover 1 SN-mover-1") == "SN-mover-1"
     assert wire.parse_started("JOB 7") == 7
     assert wire.parse_job("JOB 7 BUSY") == JobReport(7, JobState.BUSY)
     assert wire.parse_job("JOB 7 FAILED gripper lost it") == JobReport(7, JobState.FAILED, "gripper lost it")
@@ -55,6 +54,6 @@ def test_a_refusal_keeps_its_words() -> None:
 
 @pytest.mark.parametrize("line", ["", "JOB", "JOB x", "JOB 7 ODD", "AT vials/1", "ID robot 1 X"])
 def test_what_means_nothing_is_an_error(line: str) -> None:
-    for parse in (wire.parse_identity, wire.parse_started, wire.parse_job, wire.parse_at):
+    for parse in (wire.parse_started, wire.parse_job, wire.parse_at):
         with pytest.raises(CodecError):
             parse(line)

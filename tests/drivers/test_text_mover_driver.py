@@ -191,9 +191,9 @@ def test_stopping_stands_still_and_fails_the_job(mover: TextMover, robot: Robot,
 
 
 def test_it_says_who_it_is(mover: TextMover, robot: Robot) -> None:
-    assert mover.identify() == "text mover SN-mover-1"
+    assert mover.identify() == "text-mover SN-mover-1"
     robot.identity = "Connected: Universal Robots Dashboard Server"
-    with pytest.raises(WrongInstrumentError, match=r"mover-1: socket://127.0.0.1:\d+ is no text mover"):
+    with pytest.raises(WrongInstrumentError, match=r"mover-1: socket://127.0.0.1:\d+ is no text-mover"):
         mover.identify()
 
 
@@ -329,7 +329,7 @@ def test_an_answer_about_another_job_or_position_is_none(mover: TextMover, robot
 
 
 def test_another_mover_behind_the_address_is_an_error(mover: TextMover, robot: Robot) -> None:
-    assert mover.identify() == "text mover SN-mover-1"
+    assert mover.identify() == "text-mover SN-mover-1"
     robot.identity = "ID text-mover 1 SN-mover-2"
     with pytest.raises(WrongInstrumentError, match=r"SN-mover-2 answers at .*, and SN-mover-1 did before"):
         mover.identify()
@@ -341,3 +341,20 @@ def test_a_mover_that_is_switched_off_under_way_has_failed(mover: TextMover, rob
     robot.jobs = 0
     assert str(end_of(clock, status)) == "mover-1: knows of no job 7 any more: was it switched off?"
     assert mover.inside.get() == "unknown"
+
+
+def test_a_job_that_is_denied_once_is_asked_for_again_before_another_is_taken_for_it(
+    mover: TextMover, robot: Robot, clock: JumpClock
+) -> None:
+    honest, told = robot.respond, list[str]()
+
+    def deny_the_last_once(line: str) -> list[str]:
+        if line == "JOB? 6" and not told:
+            told.append(line)
+            return ["ERR no such job"]
+        return honest(line)
+
+    robot.respond = deny_the_last_once  # type: ignore[method-assign]
+    assert end_of(clock, mover.set("door", furnace="furnace-1", open=True)) is None
+    assert told
+    assert clock.now() >= robot.started_s + robot.takes_s

@@ -9,8 +9,8 @@ import pytest
 
 from drivers.address import ModbusAddress, SocketAddress
 from drivers.errors import LinkError, RefusedError
-from drivers.links import ModbusPort
-from drivers.links.together import Question, TogetherLink
+from drivers.links import ModbusLink, ModbusPort
+from drivers.links.modbus import Question
 from tests.drivers.fakes import FakeSocket, Noted
 
 LOOK = (
@@ -38,7 +38,7 @@ def reply(transaction: int, body: str, unit: int = 1) -> bytes:
     return struct.pack(">HHHB", transaction, 0, len(data) + 1, unit) + data
 
 
-MakeLink = Callable[[Callable[[bytes], bytes]], TogetherLink]
+MakeLink = Callable[..., ModbusLink]
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def make_link() -> Iterator[MakeLink]:
     sockets: list[FakeSocket] = []
     ports: list[ModbusPort] = []
 
-    def make(answer: Callable[[bytes], bytes]) -> TogetherLink:
+    def make(answer: Callable[[bytes], bytes], tries: int = 1) -> ModbusLink:
         server = FakeSocket(answer)
         sockets.append(server)
         address = ModbusAddress(SocketAddress("127.0.0.1", server.port), 1)
-        ports.append(ModbusPort(address, Noted(), timeout_s=0.1))
-        return TogetherLink("safety-1", "modbus-tcp://127.0.0.1", 1, ports[-1])
+        ports.append(ModbusPort(address, Noted(), timeout_s=0.1, tries=tries))
+        return ModbusLink("safety-1", "modbus-tcp://127.0.0.1", 1, ports[-1])
 
     yield make
     for port in ports:
@@ -85,13 +85,67 @@ def test_replies_are_told_apart_in_whatever_order_they_come(make_link: MakeLink)
     assert link.read_together(LOOK)[3] == (25, 400, 33)
 
 
-def test_one_that_looks_at_the_first_request_only_is_silence(make_link: MakeLink) -> None:
-    def answer(data: bytes) -> bytes:
-        number, function, _ = requests_of(data)[0]
-        return reply(number, BODIES[function])
+class FirstOnly:
+    """One that looks at the first request of a segment only."""
 
-    with pytest.raises(LinkError, match="nobody answers"):
-        make_link(answer).read_together(LOOK)
+    def __init__(self) -> None:
+        self.segments: list[int] = []
+        self.learnt = False
+
+    def answer(self, data: bytes) -> bytes:
+        requests = requests_of(data)
+        self.segments.append(len(requests))
+        answered = requests if self.learnt else requests[:1]
+        return b"".join(reply(number, BODIES[function]) for number, function, _ in answered)
+
+
+def test_one_that_looks_at_the_first_request_only_is_asked_one_by_one_from_the_third_time_on(
+    make_link: MakeLink,
+) -> None:
+    unit = FirstOnly()
+    link = make_link(unit.answer, tries=3)
+    for _ in range(5):
+        assert link.read_together(LOOK)[3] == (25, 400, 33)
+    assert unit.segments == [4, 1, 1, 1, 1] * 3 + [1] * 8
+
+
+def test_where_nothing_is_tried_twice_it_is_silence_until_it_is_asked_again(make_link: MakeLink) -> None:
+    unit = FirstOnly()
+    link = make_link(unit.answer)
+    for _ in range(3):
+        with pytest.raises(LinkError, match="nobody answers"):
+            link.read_together(LOOK)
+        assert link.read_together(LOOK)[3] == (25, 400, 33)
+    assert unit.segments == [4, 1, 1, 1, 1] * 3
+
+
+def test_one_that_failed_for_once_is_asked_at_once_again(make_link: MakeLink) -> None:
+    unit = FirstOnly()
+    link = make_link(unit.answer, tries=3)
+    for _ in range(4):
+        unit.learnt = False
+        link.read_together(LOOK)
+        unit.learnt = True
+        link.read_together(LOOK)
+    assert unit.segments == [4, 1, 1, 1, 1, 4] * 4
+
+
+def test_one_that_is_away_is_asked_at_once_when_it_is_back(make_link: MakeLink) -> None:
+    away = True
+
+    def answer(data: bytes) -> bytes:
+        segments.append(len(requests_of(data)))
+        return b"" if away else b"".join(reply(n, BODIES[function]) for n, function, _ in requests_of(data))
+
+    segments: list[int] = []
+    link = make_link(answer)
+    for _ in range(8):
+        with pytest.raises(LinkError, match="nobody answers"):
+            link.read_together(LOOK)
+    away = False
+    for _ in range(3):
+        link.read_together(LOOK)
+    assert segments[-2:] == [4, 4]
 
 
 def test_a_refusal_of_one_question_is_a_refusal(make_link: MakeLink) -> None:
@@ -127,17 +181,17 @@ def test_another_unit_is_not_listened_to(make_link: MakeLink) -> None:
 
 def test_where_nobody_listens_nobody_answers() -> None:
     address = ModbusAddress(SocketAddress("127.0.0.1", 9), 1)
-    link = TogetherLink("safety-1", "modbus-tcp://127.0.0.1:9/1", 1, ModbusPort(address, Noted(), timeout_s=0.1))
+    link = ModbusLink("safety-1", "modbus-tcp://127.0.0.1:9/1", 1, ModbusPort(address, Noted(), timeout_s=0.1))
     with pytest.raises(LinkError, match=r"nobody answers at modbus-tcp://127\.0\.0\.1:9/1"):
         link.read_together(LOOK)
 
 
 def test_the_next_questions_have_a_connection_of_their_own_after_a_failure(make_link: MakeLink) -> None:
-    answers = iter([False, True])
+    spoiled = [b"\xff" * 7]
 
     def answer(data: bytes) -> bytes:
-        if not next(answers):
-            return b"\xff" * 7
+        if spoiled:
+            return spoiled.pop()
         return b"".join(reply(number, BODIES[function]) for number, function, _ in requests_of(data))
 
     link = make_link(answer)

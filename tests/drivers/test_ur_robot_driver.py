@@ -173,8 +173,15 @@ def test_another_program_than_ours_is_no_move_of_ours(robot: URRobot, dashboard:
 def test_a_program_that_is_over_at_the_first_look_was_never_seen_to_run(
     robot: URRobot, dashboard: Dashboard, clock: JumpClock
 ) -> None:
-    dashboard.takes_s = 0.5
+    dashboard.takes_s = 0.0
     assert "never seen to run: whether it did is unknown" in str(end_of(clock, robot.set("move", **MOVE)))
+
+
+def test_what_is_said_to_play_and_was_never_seen_to_run_is_not_done(
+    make: Callable[..., URRobot], dashboard: Dashboard, clock: JumpClock
+) -> None:
+    dashboard.takes_s = 0.0
+    assert "never seen to run" in str(end_of(clock, make(programs={"home.urp": []}).set("play", program="home.urp")))
 
 
 def test_a_stop_is_repeated_until_it_is_answered(robot: URRobot, dashboard: Dashboard, clock: JumpClock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from drivers.clock import RealClock
 from drivers.errors import LinkError, RefusedError
 from drivers.gate import Granted
 from drivers.links import ModbusLink, ModbusPort
+from drivers.links.modbus import Question
+from drivers.links.modbus_frames import Table
 from lab.safety.alarms.book import AlarmBook
 from lab.safety.audit.log import AuditLog
 from lab.safety.interlocks.expressions import Comparison, Live, Number, Switch
@@ -132,18 +134,20 @@ class _Link:
         self._module = module
         self.device = module.name
 
-    def read_discrete(self, address: int, count: int) -> tuple[bool, ...]:
+    def read_sure(self, questions: Sequence[Question], _: Any = None) -> list[tuple[int, ...]]:
         self._module.answer()
         self._module.reads += 1
-        return tuple(self._module.inputs[address : address + count])
+        tables: dict[Table, Sequence[int]] = {
+            "discrete": self._module.inputs,
+            "coils": self._module.coils,
+            "inputs": self._module.analogue,
+            "registers": self._module.words,
+        }
+        return [tuple(tables[q.table][q.address : q.address + q.count]) for q in questions]
 
     def read_coils(self, address: int, count: int) -> tuple[bool, ...]:
         self._module.answer()
         return tuple(self._module.coils[address : address + count])
-
-    def read_inputs(self, address: int, count: int) -> tuple[int, ...]:
-        self._module.answer()
-        return tuple(self._module.analogue[address : address + count])
 
     def read_registers(self, address: int, count: int) -> tuple[int, ...]:
         self._module.answer()

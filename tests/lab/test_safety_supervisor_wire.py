@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
-
 import pytest
 
-from drivers.errors import BadAddressError, LinkError, WrongInstrumentError
-from drivers.links import ModbusPort
-from drivers.links.together import Question, TogetherLink
-from lab.safety.supervisor.wire import SafetyWire, is_serial, open_wire
+from drivers.errors import BadAddressError, WrongInstrumentError
+from lab.safety.supervisor.wire import is_serial, open_wire
 from tests.lab.guarded import EXPIRED, OFF, RUNNING, MemoryModule
 
 
@@ -79,68 +74,3 @@ def test_a_serial_port_can_be_held_once() -> None:
 )
 def test_a_serial_line_has_the_time_that_its_replies_need(address: str, timeout_s: float) -> None:
     assert open_wire("safety-1", address, lambda: 0.0, 0.1)._port.timeout_s == timeout_s
-
-
-class OneByOne(TogetherLink):
-    """A module that answers several questions at once as often as it is told to."""
-
-    def __init__(self, module: MemoryModule, good: list[bool]) -> None:
-        self.module, self.good = module, good
-        self.device = module.name
-        self.together = 0
-
-    def read_together(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
-        self.together += 1
-        if not (self.good and self.good.pop(0)):
-            raise LinkError("safety-1: nobody answers")
-        return [tuple(getattr(self, f"read_{q.table}")(q.address, q.count)) for q in questions]
-
-    def read_discrete(self, address: int, count: int) -> tuple[bool, ...]:
-        self.module.answer()
-        return tuple(self.module.inputs[address : address + count])
-
-    def read_coils(self, address: int, count: int) -> tuple[bool, ...]:
-        return tuple(self.module.coils[address : address + count])
-
-    def read_inputs(self, address: int, count: int) -> tuple[int, ...]:
-        return tuple(self.module.analogue[address : address + count])
-
-    def read_registers(self, address: int, count: int) -> tuple[int, ...]:
-        return tuple(self.module.words[address : address + count])
-
-
-def wire_of(link: OneByOne) -> SafetyWire:
-    return SafetyWire(link, cast("ModbusPort", None), lambda: 0.0)
-
-
-def test_a_module_is_looked_at_with_one_question_where_it_answers_that() -> None:
-    link = OneByOne(MemoryModule(), [True, True])
-    wire = wire_of(link)
-    assert wire.read() == wire.read()
-    assert link.together == 2
-
-
-def test_a_module_that_answers_one_by_one_only_is_asked_so_after_three_tries() -> None:
-    link = OneByOne(MemoryModule(), [])
-    wire = wire_of(link)
-    for _ in range(2):
-        with pytest.raises(LinkError):
-            wire.read()
-    for _ in range(5):
-        assert wire.read().inputs[0] is True
-    assert link.together == 3
-
-
-def test_a_module_that_was_away_is_asked_as_before() -> None:
-    module = MemoryModule()
-    link = OneByOne(module, [])
-    wire = wire_of(link)
-    module.silent = True
-    for _ in range(10):
-        with pytest.raises(LinkError):
-            wire.read()
-    module.silent = False
-    link.good = [True] * 5
-    for _ in range(5):
-        assert wire.read().inputs[0] is True
-    assert link.together == 15

@@ -107,3 +107,38 @@ def test_a_fault_that_goes_on_is_not_begun_again() -> None:
     assert bench.done == [(Fault.SENSOR_BREAK, "")]
     bench.ask(READ)
     assert [detail for _, detail in bench.done] == ["", "over", ""]
+
+
+def test_chance_begins_no_state_of_an_instrument_while_it_is_in_another() -> None:
+    states = (Fault.SENSOR_BREAK, Fault.STUCK, Fault.OTHER_DEVICE, Fault.WRONG_DECIMALS, Fault.POWER_CYCLE)
+    bench = ask_often(Schedule(rate=0.5, seed=4, faults=states, lasting=7), 2000)
+    going_on: dict[str, Fault] = {}
+    for injection in bench.relay.history:
+        name, fault = injection.instrument, injection.fault
+        if injection.over:
+            assert going_on.pop(name) is fault
+        elif fault is Fault.POWER_CYCLE:
+            assert going_on.get(name) is not Fault.STUCK
+        else:
+            assert name not in going_on
+            going_on[name] = fault
+    assert {injection.fault for injection in bench.relay.history} == set(states) & set(
+        bench.relay.faults_of("furnace-1")
+    )
+
+
+def test_some_faults_may_last_for_less_than_others() -> None:
+    bench = ask_often(Schedule(rate=1.0, seed=4, faults=(Fault.STUCK,), lasts={Fault.STUCK: 0}, lasting=1000), 60)
+    assert sum(injection.over for injection in bench.relay.history) > 5
+
+
+def test_whoever_watches_is_told_of_each_answer() -> None:
+    bench = serial_bench()
+    told: list[str] = []
+    bench.relay.watch("furnace-1", told.append)
+    bench.ask(READ)
+    bench.relay.inject("furnace-1", Fault.NO_REPLY, variant="reply")
+    bench.ask(READ)
+    assert told == ["furnace-1", "furnace-1"]
+    with pytest.raises(SimError, match="there is no relay before 'furnace-9'"):
+        bench.relay.watch("furnace-9", told.append)

@@ -108,7 +108,7 @@ def put_up(clock: Clock, folder: Path) -> Iterator[Bench]:
     plan = Laboratory("lab", instruments, {"TiO2-a": Lot("TiO2-a", "TiO2")}, seed=5)
     with serve(plan, clock, folder / "wires") as simulation:
         bus, gate = Bus("bus", clock), Gate(clock)
-        options = {"timeout": 0.2}
+        options = {"timeout": 0.2, "quiet": 0.05}
         endpoint = simulation.endpoints["spec-1"]
         device = build("spec-1", "reflectance-spectrometer", endpoint, options, gate, clock, NoTranscript(), bus)
         assert isinstance(device, ReflectanceSpectrometer)

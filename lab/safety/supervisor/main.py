@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -83,9 +82,6 @@ def prepare_process() -> None:
     with suppress(PermissionError):
         os.nice(NICE)
     sys.setswitchinterval(SWITCH_S)
-    # A module that is off would be told of ten times a second; the snapshot tells it.
-    logging.getLogger("pymodbus").addHandler(logging.NullHandler())
-    logging.getLogger("pymodbus").propagate = False
     sys.excepthook = _die
     threading.excepthook = lambda args: _die(args.exc_type, args.exc_value, args.exc_traceback)
 

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from drivers.address import ModbusAddress, SocketAddress, parse_address
 from drivers.codecs import safety_io as wire
 from drivers.codecs.safety_io import SafetyReading, WatchdogState
-from drivers.errors import BadAddressError, LinkError, RefusedError, WrongInstrumentError
+from drivers.errors import BadAddressError, WrongInstrumentError
 from drivers.gate import Command, Granted
 from drivers.links import ModbusLink, ModbusPort
-from drivers.links.together import Question, TogetherLink
 from drivers.safety_module import SafetyModule
 from drivers.transcript import NoTranscript
 
@@ -24,15 +23,6 @@ that is late because somebody else needs the processor."""
 PROMPT_S = 0.1
 """In-flight timeout of the lane that switches: after that it tries once more, over a new connection."""
 SERIAL_QUIET_S = 0.05
-GIVE_UP_AFTER = 3
-"""A module that so often in a row has not answered several questions at once, and then answers one, is asked one by
-one from then on."""
-LOOK = (
-    Question("discrete", wire.INPUTS, wire.INPUT_COUNT),
-    Question("coils", wire.COILS, wire.COIL_COUNT),
-    Question("inputs", wire.ANALOGUE, wire.ANALOGUE_COUNT),
-    Question("registers", wire.HOLDING, wire.HOLDING_COUNT),
-)
 
 Now = Callable[[], float]
 
@@ -52,30 +42,6 @@ class SafetyWire(SafetyModule):
         self._port = port
         self._now = now
         self._last_trigger: int | None = None
-        self._refusals = 0
-        """How often in a row the module has not answered several questions at once."""
-
-    def read(self) -> SafetyReading:
-        """Look at everything, at once where the module answers that.
-
-        Raises:
-            LinkError: When nobody answers.
-        """
-        if not isinstance(self.link, TogetherLink) or self._refusals >= GIVE_UP_AFTER:
-            return super().read()
-        try:
-            inputs, coils, analogue, holding = self.link.read_together(LOOK)
-        except (LinkError, RefusedError):
-            self._refusals += 1
-            if self._refusals < GIVE_UP_AFTER:
-                raise
-            # Nobody there, or one that takes questions one by one: that shows now, and is tried anew where nobody is.
-            self._refusals = 0
-            reading = super().read()
-            self._refusals = GIVE_UP_AFTER
-            return reading
-        self._refusals = 0
-        return wire.parse_reading(tuple(map(bool, inputs)), tuple(map(bool, coils)), analogue, holding)
 
     def set_output(self, coil: int, closed: bool) -> None:
         """Close or open one output, 0 to 3.
@@ -149,9 +115,7 @@ def open_wire(name: str, address: str, now: Now, timeout_s: float, *, baud: int 
     if is_serial(address):
         timeout_s = max(timeout_s, PATIENT_S)
     port = ModbusPort(where, NoTranscript(), timeout_s=timeout_s, tries=1, quiet_s=SERIAL_QUIET_S, baudrate=baud)
-    # Several questions at once are for TCP, where every reply says which one it answers.
-    kind = ModbusLink if is_serial(address) else TogetherLink
-    return SafetyWire(kind(name, address, where.unit, port), port, now)
+    return SafetyWire(ModbusLink(name, address, where.unit, port), port, now)
 
 
 def is_serial(address: str) -> bool:

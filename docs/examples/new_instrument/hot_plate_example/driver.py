@@ -12,26 +12,18 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ophyd import Component
 
-from drivers.bus import Bus, Job
-from drivers.clock import Clock
-from drivers.errors import (
-    ActionFailedError,
-    CodecError,
-    DriverError,
-    LimitError,
-    LinkError,
-    RefusedError,
-    WrongInstrumentError,
-)
-from drivers.gate import Gate, Granted
-from drivers.instrument import Instrument, Leave
+from drivers.bus import Job
+from drivers.errors import ActionFailedError, CodecError, LimitError, LinkError, RefusedError, WrongInstrumentError
+from drivers.gate import Granted
+from drivers.instrument import Leave
 from drivers.kinds import Kind
 from drivers.links import LineLink
 from drivers.pace import CLOSE_S, STEADY_S
+from drivers.parts.stopping import TRIES, Stoppable
 from drivers.plausibility import Plausible
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Parts
@@ -44,7 +36,6 @@ COLDEST_DEGC, HOTTEST_DEGC = -20.0, 450.0
 FASTEST_DEGC_PER_S = 5.0
 """How fast it can heat or cool; a reading that says more is taken again."""
 NOISE_DEGC = 1.0
-TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class State:
     heats: bool
 
 
-class HotPlate(Instrument):
+class HotPlate(Stoppable):
     """A plate that is told a temperature, and holds it until it is told otherwise."""
 
     VERBS: ClassVar[Mapping[str, str]] = {"set-setpoint": "set_setpoint", "stop": "halt"}
@@ -68,8 +59,8 @@ class HotPlate(Instrument):
     setpoint_degc = Component(Reading, value=math.nan, units="degC", precision=1, kind="normal")
     """What it heats to; 0 while it does not heat."""
 
-    def __init__(self, name: str, *, gate: Gate, clock: Clock, bus: Bus, link: LineLink, most_degc: float) -> None:
-        super().__init__(name, gate=gate, clock=clock, bus=bus)
+    def __init__(self, name: str, *, link: LineLink, most_degc: float, **base: Any) -> None:
+        super().__init__(name, **base)
         self.link = link
         self._most_degc = most_degc
         self._serial: str | None = None
@@ -94,21 +85,6 @@ class HotPlate(Instrument):
         leave = self._authorize_until_stopped("set-setpoint", float(degc), "degC")
         return self._begin("set-setpoint", self._heat(degc, leave), leave[0])
 
-    def halt(self) -> ActionStatus:
-        """Heat no more; a gate grants this always."""
-        self._note_stop()
-        grant = self._authorize("stop")
-        return self._begin("stop", self._switch_off(grant), grant)
-
-    def stop(self, *, success: bool = False) -> None:
-        """Heat no more where a plan has failed; raises nothing. After a good plan the plate stays as it is."""
-        if success:
-            return
-        try:
-            self.halt()
-        except DriverError as error:
-            log.error("%s: could not be switched off: %s", self.name, error)
-
     # -- jobs: what is between two yields happens on the bus, without anything else in between
 
     def _heat(self, degc: float, leave: Leave) -> Job:
@@ -125,7 +101,8 @@ class HotPlate(Instrument):
             f"{self.setpoint_degc.get():g} degC: is it set at its panel?"
         )
 
-    def _switch_off(self, grant: Granted) -> Job:
+    def _halt(self, grant: Granted) -> Job:
+        """Heat no more. After a good plan the plate stays as it is."""
         for _ in range(TRIES):
             self._tell("OFF", grant)
             found = yield from self._patiently(self._observe)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from drivers.codecs.aeris import check_name, program_s
-from drivers.errors import LimitError
+from drivers.errors import LimitError, about
 
 
 class Programmes:
@@ -24,10 +24,8 @@ class Programmes:
         Raises:
             LimitError: Where it cannot.
         """
-        try:
+        with about(self._device):
             check_name(what, text)
-        except LimitError as error:
-            raise LimitError(f"{self._device}: {error}") from error
 
     @staticmethod
     def last_deg(program: str) -> float | None:

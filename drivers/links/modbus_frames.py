@@ -1,0 +1,132 @@
+"""Modbus requests and replies as bytes: pymodbus' own, and what is believed of what comes back.
+
+pymodbus takes any sound frame for a reply and passes over what lies before and after it. Here one counts that is of
+the unit asked and came alone, for who sends more than was asked for cannot be told from who answers late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadInputRegistersRequest,
+    WriteMultipleRegistersRequest,
+    WriteSingleRegisterRequest,
+)
+
+from drivers.errors import CodecError
+
+Table = Literal["coils", "discrete", "registers", "inputs"]
+
+READS: Mapping[Table, type[ModbusPDU]] = {
+    "coils": ReadCoilsRequest,
+    "discrete": ReadDiscreteInputsRequest,
+    "registers": ReadHoldingRegistersRequest,
+    "inputs": ReadInputRegistersRequest,
+}
+BITS: frozenset[Table] = frozenset({"coils", "discrete"})
+RTU_EXTRA = 3
+"""Bytes of an RTU frame beside the reply: the unit, and the checksum."""
+
+_DECODER = DecodePDU(False)
+_RTU, _TCP = FramerRTU(_DECODER), FramerSocket(_DECODER)
+
+# -- requests; instruments are asked the same again and again, so questions are kept as they were made
+
+
+@lru_cache(maxsize=1024)
+def read_request(table: Table, address: int, count: int) -> bytes:
+    """Give what asks for so many values of a table (functions 1 to 4).
+
+    >>> read_request("registers", 1, 5).hex(" ")
+    '03 00 01 00 05'
+    """
+    return _encoded(READS[table](address=address, count=count))
+
+
+def coil_request(address: int, on: bool) -> bytes:
+    """Give what writes one coil (function 5)."""
+    return _encoded(WriteSingleCoilRequest(address=address, bits=[on]))
+
+
+def register_request(address: int, value: int) -> bytes:
+    """Give what writes one register (function 6)."""
+    return _encoded(WriteSingleRegisterRequest(address=address, registers=[value]))
+
+
+def registers_request(address: int, values: Sequence[int]) -> bytes:
+    """Give what writes a block of registers (function 16)."""
+    return _encoded(WriteMultipleRegistersRequest(address=address, registers=list(values)))
+
+
+def _encoded(request: ModbusPDU) -> bytes:
+    return bytes((request.function_code,)) + request.encode()
+
+
+# -- replies
+
+
+@lru_cache(maxsize=1024)
+def decode_reply(reply: bytes) -> ModbusPDU:
+    """Read a reply; not to be changed, for most of what an instrument says it has said before.
+
+    Raises:
+        CodecError: Where it is none.
+    """
+    found = _DECODER.decode(reply)
+    if found is None:
+        raise CodecError(f"{reply.hex(' ')} came, which is no reply that there is")
+    return found
+
+
+@lru_cache(maxsize=1024)
+def rtu_frame(unit: int, request: bytes) -> bytes:
+    """Give what goes over a serial line."""
+    return _RTU.encode(request, unit, 0)
+
+
+@lru_cache(maxsize=1024)
+def rtu_reply(received: bytes, unit: int) -> bytes | None:
+    """Give the reply that came over a serial line, None while it is not complete.
+
+    Raises:
+        CodecError: Where what came is no reply of this unit, or more than that.
+    """
+    used, device, _, reply = _RTU.decode(received)
+    if not used:
+        return None
+    if not reply:
+        raise CodecError("a reply was spoiled, for its checksum is wrong")
+    if device != unit:
+        raise CodecError(f"unit {device} answered, and {unit} was asked")
+    surplus = len(received) - len(reply) - RTU_EXTRA
+    if surplus:
+        raise CodecError(f"{surplus} bytes too many came with a reply")
+    return reply
+
+
+class TcpReply(NamedTuple):
+    """One reply of a stream."""
+
+    transaction: int
+    unit: int
+    reply: bytes
+    used: int
+    """How many bytes of the stream it took."""
+
+
+def tcp_frame(transaction: int, unit: int, request: bytes) -> bytes:
+    """Give what goes over a stream."""
+    return _TCP.encode(request, unit, transaction)
+
+
+def tcp_reply(received: bytes) -> TcpReply | None:
+    """Give the first reply of a stream, None while it is not complete, or the stream is none of Modbus."""
+    used, unit, transaction, reply = _TCP.decode(received)
+    return TcpReply(transaction, unit, reply, used) if used and reply else None
