@@ -1,6 +1,8 @@
 # Every daily command. `make demo` and `make test` work on a fresh checkout: they set up .venv first.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# Processes that share the tests, a file each at a time.
+WORKERS ?= 2
 export OPHYD_CONTROL_LAYER := dummy
 
 .PHONY: demo test check format coverage benchmarks clean
@@ -10,7 +12,7 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered --fail-under=95
 

@@ -16,9 +16,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from drivers.clock import Clock, Task
+from drivers.clock import Clock, Event, Task
 from drivers.errors import DriverError
 from drivers.recognition import Recognition
 from drivers.status import ActionStatus
@@ -48,6 +48,25 @@ class Port(Protocol):
 P = TypeVar("P", bound=Port)
 
 
+class Asked(Generic[T]):
+    """What a bus was asked to find out; whoever asks several buses first and then waits has them work at once."""
+
+    def __init__(self, status: ActionStatus, done: Event, results: list[T]) -> None:
+        self._status, self._done, self._results = status, done, results
+
+    def result(self) -> T:
+        """Give what was found; the calling task waits in lab time.
+
+        Raises:
+            DriverError: Whatever the function raised; also after the bus was closed or ended by a defect.
+        """
+        self._done.wait()
+        error = self._status.exception()
+        if error is not None:
+            raise error
+        return self._results[0]
+
+
 @dataclass
 class _Running:
     device: str
@@ -59,8 +78,16 @@ class _Running:
 class Bus:
     """The devices behind one port, and the thread that serves them."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, *, held: bool = False) -> None:
+        """Make a bus that nothing is on yet.
+
+        Args:
+            name: As errors have it.
+            clock: Lab time.
+            held: Whether it begins with `begin` only, so that what is asked until then is asked before any poll.
+        """
         self.name = name
+        self._held = held
         self._clock = clock
         self._lock = threading.Lock()
         self._changed = clock.event()
@@ -101,6 +128,11 @@ class Bus:
             return 0.0
         return math.inf if self.ended is not None else self._clock.now() - due_s
 
+    def begin(self) -> None:
+        """Begin with what was asked for, where the bus was held."""
+        self._held = False
+        self._wake()
+
     def add(self, device: Polled) -> None:
         """Poll `device` from now on."""
         with self._lock:
@@ -125,6 +157,10 @@ class Bus:
         Raises:
             DriverError: Whatever the function raises; also after the bus was closed or ended by a defect.
         """
+        return self.ask(device, function).result()
+
+    def ask(self, device: str, function: Callable[[], T]) -> Asked[T]:
+        """Have `function` run on the bus, and wait for nothing; its result raises what `call` does."""
         results: list[T] = []
 
         def job() -> Job:
@@ -134,12 +170,11 @@ class Bus:
         done = self._clock.event()
         status = ActionStatus(device, "call")
         status.add_callback(lambda _: done.set())
-        self.run(device, job(), status)
-        done.wait()
-        error = status.exception()
-        if error is not None:
-            raise error
-        return results[0]
+        try:
+            self.run(device, job(), status)
+        except DriverError as error:
+            status.set_exception(error)
+        return Asked(status, done, results)
 
     def hasten(self, device: str) -> None:
         """Poll a device and go on with its jobs now, whatever they wait for."""
@@ -149,14 +184,22 @@ class Bus:
 
     def poll_now(self, device: str) -> None:
         """Poll a device before anything else is waited for; for jobs, on the bus."""
-        if device in self._due_s:
-            self._due_s[device] = self._clock.now()
+        self.poll_at(device, self._clock.now())
 
-    def close(self) -> None:
-        """End the thread and close the ports; the caller is a task of the clock."""
+    def poll_at(self, device: str, t_s: float) -> None:
+        """Poll a device at a lab time, whatever it said before; for jobs, on the bus."""
+        if device in self._due_s:
+            self._due_s[device] = t_s
+
+    def end(self) -> None:
+        """Have the thread end after what it is at, and wait for nothing; `close` does."""
         with self._lock:
             self._closing = True
         self._changed.set()
+
+    def close(self) -> None:
+        """End the thread and close the ports; the caller is a task of the clock."""
+        self.end()
         if self._task is None:
             self._abandon()
         else:
@@ -166,7 +209,7 @@ class Bus:
 
     def _wake(self) -> None:
         with self._lock:
-            if self._task is None and not self._closing:
+            if self._task is None and not self._closing and not self._held:
                 self._task = self._clock.start(f"bus {self.name}", self._serve)
         self._changed.set()
 
@@ -206,6 +249,8 @@ class Bus:
 
     def _go_on(self) -> None:
         for running in tuple(self._running):
+            if self._closing:
+                return
             if running.resume_s is not None and running.resume_s <= self._clock.now():
                 self._step(running)
 

@@ -16,6 +16,7 @@ __all__ = [
     "ImplausibleError",
     "LimitError",
     "LinkError",
+    "NotThereError",
     "RefusedError",
     "UnknownDriverError",
     "UnknownVerbError",
@@ -42,6 +43,10 @@ class ImplausibleError(DriverError):
 
 class RefusedError(DriverError):
     """The instrument answered that it will not."""
+
+
+class NotThereError(RefusedError):
+    """The instrument has not what it was asked for, such as a register: another one was asked, or a wrong driver."""
 
 
 class WrongInstrumentError(DriverError):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ophyd import Component, Device
 
-from drivers.bus import Bus, Job, Waits
+from drivers.bus import Asked, Bus, Job, Waits
 from drivers.clock import Clock
 from drivers.errors import (
     ActionFailedError,
@@ -123,7 +123,19 @@ class Instrument(Device):
             LinkError: When nobody answers.
             WrongInstrumentError: When it is another instrument.
         """
-        return self.bus.call(self.name, self._recognition.meet)
+        return self.ask_identity().result()
+
+    def ask_identity(self) -> Asked[str]:
+        """Have the bus find out who answers, and wait for nothing; the result raises as `identify` does."""
+        return self.bus.ask(self.name, self._meet)
+
+    def _meet(self) -> str:
+        try:
+            return self._recognition.meet()
+        except DriverError as error:
+            # As after a poll that failed: nobody is asked again at once.
+            self.bus.poll_at(self.name, self._lost(error))
+            raise
 
     def poll(self) -> float:
         """Look at the instrument; for the bus. Gives the lab time of the next look."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers.errors import LinkError
+from drivers.errors import LinkError, NotThereError, WrongInstrumentError
 
 MEETINGS = 3
 """How often a wire may be opened anew while its instrument says who it is."""
@@ -23,6 +23,11 @@ class Recognition:
         """The opening of the wire over which the instrument was recognized."""
         self._meeting: set[int] | None = None
         """The openings used by the check that is under way."""
+
+    @property
+    def is_meeting(self) -> bool:
+        """Whether the instrument is being asked who it is."""
+        return self._meeting is not None
 
     def check_with(self, check: Callable[[], str]) -> None:
         """Say how to recognize the instrument: gives what it says about itself, or raises."""
@@ -68,5 +73,7 @@ class Recognition:
         meeting = self._meeting = set()
         try:
             return self._check(), meeting
+        except NotThereError as error:
+            raise WrongInstrumentError(f"{error}: is the address right in the lab file?") from error
         finally:
             self._meeting = None

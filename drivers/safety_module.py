@@ -11,14 +11,17 @@ from drivers.errors import ActionFailedError, LinkError, WrongInstrumentError
 from drivers.gate import Granted
 from drivers.links import ModbusLink
 from drivers.links.busy import while_busy
-from drivers.links.modbus import Blocks, Question
+from drivers.links.modbus import Question
 
+ANALOGUE = Question("inputs", wire.ANALOGUE, wire.ANALOGUE_COUNT)
 LOOK = (
     Question("discrete", wire.INPUTS, wire.INPUT_COUNT),
     Question("coils", wire.COILS, wire.COIL_COUNT),
-    Question("inputs", wire.ANALOGUE, wire.ANALOGUE_COUNT),
+    ANALOGUE,
     Question("registers", wire.HOLDING, wire.HOLDING_COUNT),
 )
+UNSETTLED = 0xFFFF
+"""What stands for the status of an analogue input that says something else each time."""
 PERMIT = Question("coils", wire.COILS + wire.CONTACTOR, 1)
 TRIES = 3
 """How often an absolute write is tried."""
@@ -32,6 +35,8 @@ class SafetyModule:
     def __init__(self, link: ModbusLink) -> None:
         self.link = link
         self._trigger = 0
+        self._analogue: dict[int, int] = {}
+        """Analogue inputs as they were believed last."""
 
     def identify(self) -> str:
         """Look at everything, one by one, so that whoever is none refuses something.
@@ -48,7 +53,10 @@ class SafetyModule:
         Raises:
             LinkError: When nobody answers.
         """
-        return _parse(*self.link.read_sure(LOOK, _agree))
+        inputs, coils, analogue, holding = self.link.read_sure(LOOK, _near)
+        if not self.link.has_checksum:
+            analogue = self._settled(analogue)
+        return _parse(inputs, coils, analogue, holding)
 
     def read_anew(self) -> SafetyReading:
         """Look at everything, not before this was called.
@@ -66,20 +74,57 @@ class SafetyModule:
             LinkError: When nobody answers.
             RefusedError: When the module refuses, as it does while its watchdog is expired.
         """
+        if closed:
+            self._close_contactor(grant)
+        else:
+            self._open_contactor(grant)
+
+    def _close_contactor(self, grant: Granted) -> None:
+        """Once: whoever opens it in between must not find it closed again."""
+        lost: LinkError | None = None
+        try:
+            self.link.write_coil(wire.CONTACTOR, True, grant)
+        except LinkError as error:
+            lost = error
+        if not self._is_permitted():
+            raise ActionFailedError(
+                f"{self.link.device}: its contactor permit was told to close and is open: "
+                + ("the reply was lost, try again" if lost else "did somebody else open it?")
+            ) from lost
+
+    def _open_contactor(self, grant: Granted) -> None:
+        """As often as need be."""
         lost: LinkError | None = None
         for _ in range(TRIES):
             try:
-                while_busy(lambda: self.link.write_coil(wire.CONTACTOR, closed, grant))
+                while_busy(lambda: self.link.write_coil(wire.CONTACTOR, False, grant))
             except LinkError as error:
                 lost = error
-            ((found,),) = self.link.read_sure((PERMIT,))
-            if bool(found) is closed:
+            if not self._is_permitted():
                 return
         raise ActionFailedError(
-            f"{self.link.device}: its contactor permit was told {TRIES} times to {'close' if closed else 'open'} "
-            f"and is {'open' if closed else 'closed'}: "
-            + ("is somebody else writing to the module?" if closed else "cut the furnace's power by hand")
+            f"{self.link.device}: its contactor permit was told {TRIES} times to open and is closed: "
+            "cut the furnace's power by hand"
         ) from lost
+
+    def _is_permitted(self) -> bool:
+        ((found,),) = self.link.read_sure((PERMIT,))
+        return bool(found)
+
+    def _settled(self, analogue: tuple[int, ...]) -> tuple[int, ...]:
+        """Give analogue inputs of which each counts once it came twice; one that does not has no value by itself."""
+        values, states = list(analogue[: wire.CHANNELS]), list(analogue[wire.CHANNELS :])
+        first = wire.ANALOGUE_STATUS - wire.CHANNELS
+        normal = [i for i in range(wire.CHANNELS) if states[first + i] == 0]
+        new = [i for i in normal if self._analogue.get(i) is None or _differ(values[i], self._analogue[i])]
+        if new:
+            again = self.link.read_together((ANALOGUE,))[0]
+            for i in new:
+                if _differ(again[i], values[i]):
+                    states[first + i] = UNSETTLED
+                values[i] = again[i]
+        self._analogue = {i: values[i] for i in normal if states[first + i] == 0}
+        return (*values, *states)
 
     def start_watchdog(self, timeout_s: float, grant: Granted) -> None:
         """Have all outputs open when nobody pets for `timeout_s` (0.1 to 6553.5).
@@ -113,16 +158,16 @@ def _parse(
     return wire.parse_reading(tuple(map(bool, inputs)), tuple(map(bool, coils)), analogue, holding)
 
 
-def _agree(first: Blocks, again: Blocks) -> bool:
-    """Whether two looks may be at the same moment: all is equal but what is measured."""
-    if first == again:
-        return True
-    (inputs, coils, analogue, holding), (inputs2, coils2, analogue2, holding2) = first, again
-    states = (inputs, coils, analogue[wire.CHANNELS :], holding) == (
-        inputs2,
-        coils2,
-        analogue2[wire.CHANNELS :],
-        holding2,
-    )
-    near = zip(analogue[: wire.CHANNELS], analogue2[: wire.CHANNELS], strict=True)
-    return states and all(abs(wire.to_signed(a) - wire.to_signed(b)) <= AGREE for a, b in near)
+def _near(question: Question, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two readings of a block say the same, but for what is measured and for the sign of life."""
+    match question.table:
+        case "inputs":
+            return one[wire.CHANNELS :] == other[wire.CHANNELS :]
+        case "registers":
+            return one[wire.WATCHDOG_TIMEOUT :] == other[wire.WATCHDOG_TIMEOUT :]
+        case _:
+            return one == other
+
+
+def _differ(one: int, other: int) -> bool:
+    return abs(wire.to_signed(one) - wire.to_signed(other)) > AGREE

@@ -98,9 +98,15 @@ def recorded_wires(config: LabConfig, transcript: Path, clock: Clock, results: P
 
     folders = {name: results for name, device in config.devices.items() if device.kind is Kind.DIFFRACTOMETER}
     try:
-        return serve_transcript(transcript, clock, folder, folders)
+        recording = serve_transcript(transcript, clock, folder, folders)
     except SimError as error:
         raise UsageError(str(error)) from None
+    for name, endpoint in recording.endpoints.items():
+        marker = config.devices[name].told.get("marker") if name in config.devices else None
+        if marker is not None and endpoint.startswith("dir:"):
+            # By this file a driver knows the folder of its instrument; a recording does not hold it.
+            (Path(endpoint.removeprefix("dir:")) / str(marker)).touch()
+    return recording
 
 
 def model_of_device(device: DeviceFile) -> str:
@@ -119,7 +125,9 @@ def _laboratory(
     return Laboratory(
         name=config.name,
         instruments=tuple(
-            _instrument(name, device, results, paced=paced) for name, device in config.devices.items() if name in names
+            _instrument(name, device, names, results, paced=paced)
+            for name, device in config.devices.items()
+            if name in names
         ),
         lots={
             name: Lot(
@@ -137,7 +145,9 @@ def _laboratory(
     )
 
 
-def _instrument(name: str, device: DeviceFile, results: Path, *, paced: bool = False) -> Instrument:
+def _instrument(
+    name: str, device: DeviceFile, simulated: set[str], results: Path, *, paced: bool = False
+) -> Instrument:
     from sim.model import model_of
     from sim.spec import Instrument
 
@@ -147,7 +157,8 @@ def _instrument(name: str, device: DeviceFile, results: Path, *, paced: bool = F
     told: dict[str, object] = {
         **device.told,
         "slots": device.slots,
-        "watched_by": device.watched_by,
+        # A real module's contactor carries no simulated current.
+        "watched_by": device.watched_by if device.watched_by in simulated else None,
         "dir": str(results),
     }
     if device.kind is Kind.DIFFRACTOMETER:

@@ -87,7 +87,8 @@ def serving(config: LabConfig, how: Serving) -> Iterator[dict[str, Any]]:
                 _write(descriptor, facts)
                 yield facts
         finally:
-            _remove(places.values())
+            # What was done on purpose stays to be read, until the next simulator of this lab begins.
+            _remove(place for name, place in places.items() if name != "faults")
 
 
 @contextmanager
@@ -119,10 +120,11 @@ def _served(config: LabConfig, names: Iterable[str], how: Serving, places: dict[
             "pid": os.getpid(),
             "ready": True,
             "speed": how.speed,
-            "endpoints": dict(wires.endpoints),
+            "endpoints": {name: wires.endpoints[name] for name in names},
             "models": {name: model_of_device(config.devices[name]) for name in wires.endpoints},
             "results": str(results.resolve()),
             "log": str(log.resolve()),
+            "faulty": trouble.faults > 0,
             "faults": _told(trouble.fault_log),
             "record": _told(trouble.record),
             "clock": {

@@ -12,7 +12,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from drivers.bus import Bus
 from drivers.clock import Clock, JumpClock, RealClock, ScaledClock
-from drivers.gate import DriverError, acting_as
+from drivers.gate import Command, Denied, DriverError, Gate, acting_as
 from drivers.kinds import Kind
-from drivers.transcript import Transcript, TranscriptWriter
+from drivers.transcript import NoTranscript, Transcript, TranscriptWriter
 from lab.campaign.check import why_unfit
 from lab.config.addresses import Wire
-from lab.config.lab_file import DeviceFile, LabConfig, limited_of, programs_of
+from lab.config.lab_file import DeviceFile, LabConfig, limited_of, programs_of, remarks_on
 from lab.errors import UsageError
 from lab.processes import Supervised, Surroundings, simulator_of, stoppable, supervisor_of
 from lab.records.journal import Journal, World
@@ -40,7 +40,7 @@ from lab.safety.commands.holds import CAMPAIGN, Holds
 from lab.safety.commands.lab_signals import LabSignals
 from lab.safety.commands.leases import LeaseBook
 from lab.safety.commands.manual import ManualControl, OnLeaseLoss
-from lab.safety.interlocks.lint import interlocks_of
+from lab.safety.interlocks.lint import HOLDERS, PLACES, interlocks_of
 from lab.safety.interlocks.rules import Interlocks
 from lab.safety.judging.bypass import BypassBook
 from lab.safety.judging.core import SafetyCore
@@ -54,6 +54,7 @@ from lab.scheduling.reservations import Reservations
 from lab.scheduling.sample_run import Bench
 from lab.simulation import Wires, simulate
 from lab.simulator import Serving
+from protocols.documents import Fault
 
 if TYPE_CHECKING:
     from lab.console.parts import Parts
@@ -140,6 +141,8 @@ class OpenLab:
         self.journal.write("opened", lab=self.config.name, seed=self.choices.seed, devices=self.answers)
         if self.world == "simulated" and self.config.file.simulation.difficulty != "easy":
             self.journal.write("note", text="the simulated chemistry of this version is of difficulty easy")
+        for remark in remarks_on(self.config):
+            self.journal.write("note", text=str(remark))
         modules = self.config.safety_modules
         watchdogs_s = {name: device.watchdog or 0.0 for name, device in modules.items()}
         self._started = True
@@ -190,10 +193,10 @@ class OpenLab:
     def _end_programmes(self) -> None:
         """Reset every furnace: a programme left running would heat whoever closes the contactor next."""
         deadline_s = self.clock.now() + RESET_WITHIN_S
-        for name, furnace in self.bench.furnaces.items():
+        for name in self.config.all_furnaces:
             try:
                 with acting_as("operator"):
-                    status = furnace.set("reset-program")
+                    status = self.devices[name].set("reset-program")
                 over = self.clock.event()
                 status.add_callback(lambda _, over=over: over.set())
                 error = status.exception() if over.wait(deadline_s) else "no answer"
@@ -320,7 +323,9 @@ class _Opening:
             builder.modules = {name: SupervisedModule(safety.link, name) for name in config.safety_modules}
         gateway = Gateway(_limits(config), rules, safety, leases, clock, journal, audit, self._late.live)
         devices = _for_each(config, lambda name: builder.build(name, config.devices[name], gateway))
-        contents = Contents({name: lot.formula for name, lot in config.inventory.lots.items()})
+        contents = Contents(
+            {name: lot.formula for name, lot in config.inventory.lots.items()}, untold=_filled_by_others(config)
+        )
         self._late.signals = LabSignals(rules, devices, contents, _watched(config))
         opened = self._late.opened = OpenLab(
             config=config,
@@ -348,7 +353,7 @@ class _Opening:
             reservations=Reservations(clock),
             engines=engines,
             devices=devices,
-            answers=_for_each(config, lambda name: devices[name].identify()),
+            answers=_identified(config, devices, builder),
             _resources=resources.pop_all(),
         )
         return opened
@@ -449,11 +454,20 @@ def _kept(runtime: Path) -> Path:
     return folder
 
 
+class DevicesError(DriverError):
+    """Devices of a laboratory that cannot do what all were to do."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(f"{fault.file}:{fault.line}: {fault.message}" for fault in faults))
+        self.faults = tuple(faults)
+        """What each said, with its line in the lab file."""
+
+
 def _for_each(config: LabConfig, act: Callable[[str], T]) -> dict[str, T]:
     """Do something with every device.
 
     Raises:
-        DriverError: With what every device said that could not, each with its line in the lab file.
+        DevicesError: With what every device said that could not.
     """
     done: dict[str, T] = {}
     faults = []
@@ -461,18 +475,66 @@ def _for_each(config: LabConfig, act: Callable[[str], T]) -> dict[str, T]:
         try:
             done[name] = act(name)
         except DriverError as error:
-            faults.append(f"{config.place_of(name)}: {error}")
+            faults.append(Fault(str(config.path), config.line_of(name), str(error)))
     if faults:
-        raise DriverError("\n".join(faults))
+        raise DevicesError(faults)
     return done
+
+
+def check_drivers(config: LabConfig) -> None:
+    """Have every driver take what the lab file tells it; nothing is opened.
+
+    Raises:
+        DevicesError: With what every driver said that could not.
+    """
+    # A simulated line has no path yet; hosts and ports are names like any others.
+    pretended = {name: device.address.replace("pty:sim/", "/sim/") for name, device in config.devices.items()}
+    chosen = {name for name, device in config.devices.items() if device.place.wire is Wire.CHOICE}
+    with _Builder(config, RealClock(), NoTranscript(), pretended, Path("raw")) as builder:
+        gate = _DeniesAll()
+
+        def take(name: str) -> None:
+            # Which wire there is for sim:MODEL is the simulator's choice.
+            if name not in chosen:
+                builder.build(name, config.devices[name], gate)
+
+        _for_each(config, take)
+
+
+class _DeniesAll:
+    """The gate of devices that are only looked over."""
+
+    def request(self, command: Command, lease: str | None, actor: str) -> Denied:
+        """Deny."""
+        return Denied(command, ("this is a check of files",))
+
+
+def _identified(config: LabConfig, devices: Mapping[str, Any], builder: _Builder) -> dict[str, str]:
+    """Ask every instrument who it is, all buses at once and those of one bus in turn; raises as `_for_each`.
+
+    Under a clock that jumps one bus has the turn at a time, in an order that is always the same.
+    """
+    asked = {name: devices[name].ask_identity() for name in config.devices}
+    builder.begin()
+    try:
+        return _for_each(config, lambda name: asked[name].result())
+    except KeyboardInterrupt:
+        builder.abandon()
+        raise
 
 
 def _watched(config: LabConfig) -> dict[str, tuple[str, ...]]:
     """Safety module to the furnaces behind its contactor."""
     return {
-        module: tuple(name for name, furnace in config.furnaces.items() if furnace.watched_by == module)
+        module: tuple(name for name, watcher in config.watched.items() if watcher == module)
         for module in config.safety_modules
     }
+
+
+def _filled_by_others(config: LabConfig) -> set[str]:
+    """Devices that hold powder, and to which no task of a sample goes."""
+    holders = {name for name, device in config.devices.items() if device.kind in HOLDERS}
+    return holders - {*config.furnaces, *PLACES}
 
 
 def ask_everybody(config: LabConfig) -> dict[str, str]:
@@ -512,10 +574,24 @@ class _Builder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # All of them first: while one is waited for, no other begins anything that nobody waits for any more.
+        for bus in self._by_port.values():
+            bus.end()
         for bus in self._by_port.values():
             bus.close()
 
-    def build(self, name: str, device: DeviceFile, gateway: Gateway) -> Any:
+    def begin(self) -> None:
+        """Have the buses begin: with what was asked for, before they look at anything."""
+        for bus in self._by_port.values():
+            bus.begin()
+
+    def abandon(self) -> None:
+        """Have the buses end, and wait for none: whoever has only asked would wait for those who are silent."""
+        for bus in self._by_port.values():
+            bus.end()
+        self._by_port.clear()
+
+    def build(self, name: str, device: DeviceFile, gateway: Gate) -> Any:
         from drivers.address import port_of
         from drivers.registry import build
 
@@ -524,7 +600,7 @@ class _Builder:
         endpoint = self._endpoints.get(name) or _real_endpoint(device)
         port = port_of(endpoint)
         if port not in self._by_port:
-            self._by_port[port] = Bus(name, self._clock)
+            self._by_port[port] = Bus(name, self._clock, held=True)
         return build(
             name,
             device.driver,
@@ -536,10 +612,10 @@ class _Builder:
             bus=self._by_port[port],
         )
 
-    def _supervised(self, name: str, gateway: Gateway) -> Any:
+    def _supervised(self, name: str, gateway: Gate) -> Any:
         from drivers.devices.safety_io import SafetyIO
 
-        bus = self._by_port[name] = Bus(name, self._clock)
+        bus = self._by_port[name] = Bus(name, self._clock, held=True)
         poll_s = scan_interval_s(self._clock)
         module: Any = self.modules[name]
         device = SafetyIO(name, gate=gateway, clock=self._clock, bus=bus, module=module, poll_s=poll_s)

@@ -10,7 +10,7 @@ import math
 import re
 import tokenize
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pint
@@ -65,12 +65,27 @@ def _convert(number: float, seen: str, unit: str) -> float:
         # What needs no conversion keeps all its digits: a recipe that was saved is read back equal.
         value = number if seen == unit else round(float(registry.Quantity(number, seen).to(wanted).magnitude), 9)
     except (pint.errors.PintError, tokenize.TokenError, AttributeError, ValueError, TypeError, AssertionError):
-        raise QuantityError(
-            f"'{number:g} {seen}' has not the unit of a value in {unit}: write it in {unit} or a unit that converts"
-        ) from None
+        raise _wrong_unit(number, seen, unit) from None
+    if seen != unit and _angle_in(seen) != _angle_in(unit):
+        # To pint radians are numbers, so that it would take 1 Hz for 1 rad/s and not for one turn a second.
+        raise _wrong_unit(number, seen, unit, "only one of the two counts turns or angles; ")
     if not math.isfinite(value):
         raise QuantityError(f"'{number:g} {seen}' is not finite in {unit}")
     return value
+
+
+@lru_cache(maxsize=64)
+def _angle_in(unit: str) -> float:
+    """The power of the radian in a unit: 1 of rpm, 0 of Hz."""
+    root = _registry().Quantity(1.0, _SPELLING.get(unit, unit)).to_root_units()
+    power: Any = dict(root.unit_items()).get("radian", 0.0)
+    return float(power)
+
+
+def _wrong_unit(number: float, seen: str, unit: str, why: str = "") -> QuantityError:
+    return QuantityError(
+        f"'{number:g} {seen}' has not the unit of a value in {unit}: {why}write it in {unit} or a unit that converts"
+    )
 
 
 def parse_range(text: object, unit: str) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 In each wire the order holds: once the recorded request has arrived, the replies after it are sent, at once or, where
 they came after more than a second of wall time and nobody asks for more, at their recorded lab time. Files appear at
-their recorded time. Bytes may have been recorded in pieces.
+their recorded time, and jobs that lie in a folder are taken at theirs. Bytes may have been recorded in pieces.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.clock import Clock, Timer
-from sim.addresses import Language, Spot, spot_of
+from sim.addresses import Carrier, Language, Spot, spot_of
 from sim.model import model_of
 from sim.recorded import Entry, RecordedFile, read_transcript
+from sim.replay_folder import JobFolder
 from sim.spec import Instrument
 from sim.switchboard import Switchboard
 from sim.wire.hub import Hub
@@ -43,7 +44,9 @@ class Mismatch:
 class Replay:
     """A recording that is being played to the drivers; ends with `close`, or at the end of a ``with``."""
 
-    def __init__(self, endpoints: dict[str, str], tapes: list[Tape], hub: Hub, timers: list[Timer]) -> None:
+    def __init__(
+        self, endpoints: dict[str, str], tapes: list[Tape | FolderTape], hub: Hub, timers: list[Timer]
+    ) -> None:
         self.endpoints = endpoints
         """The address of each link, by its name."""
         self._tapes = tapes
@@ -172,6 +175,31 @@ class Listener:
         self._tape.hear(data, self._send)
 
 
+class FolderTape:
+    """What was dropped into one folder and taken out of it, as far as it has been played."""
+
+    def __init__(self, entries: list[Entry], clock: Clock, lock: threading.RLock) -> None:
+        self.mismatch: Mismatch | None = None
+        self._clock = clock
+        self._jobs = JobFolder(entries, clock, lock, self._differs, TIMER_NAME)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every recorded job was taken."""
+        return self._jobs.finished and not self.mismatch
+
+    def watch(self, folder: Path) -> None:
+        """Begin to take jobs out of a folder."""
+        self._jobs.watch(folder)
+
+    def stop(self) -> None:
+        """Play nothing any more."""
+        self._jobs.stop()
+
+    def _differs(self, expected: Entry, got: bytes) -> None:
+        self.mismatch = Mismatch(self._clock.now(), expected.link, expected.data, got)
+
+
 def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[str, Path] | None = None) -> Replay:
     """Serve the instruments of a transcript.
 
@@ -188,11 +216,16 @@ def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[st
     transcript = read_transcript(path)
     links, recorded = transcript.links, transcript.entries
     lock, folders = threading.RLock(), dict(results or {})
-    switchboard, tapes = Switchboard(), []
-    for group in _by_place(links).values():
+    switchboard, lines, jobs = Switchboard(), list[Tape](), dict[str, FolderTape]()
+    for (carrier, _), group in _by_place(links).items():
         entries = [entry for entry in recorded if isinstance(entry, Entry) and entry.link in group]
+        if carrier == Carrier.FOLDER:
+            for name, spot in group.items():
+                jobs[name] = FolderTape(entries, clock, lock)
+                switchboard.add_folder(name, spot)
+            continue
         tape = Tape(entries, clock, lock, PROMPT_S * transcript.speed)
-        tapes.append(tape)
+        lines.append(tape)
         switchboard.add_shared(group, tape.open)
     timers = [
         clock.call_at(file.t_s, _writer(file, folders.get(file.link, folder / "results")), TIMER_NAME)
@@ -203,9 +236,11 @@ def serve_transcript(path: Path, clock: Clock, folder: Path, results: Mapping[st
     hub = Hub(lock)
     endpoints = switchboard.plug_in(dict.fromkeys(Language, hub), folder, exact_ports=False)
     hub.start()
-    for tape in tapes:
+    for tape in lines:
         tape.play()  # what instruments said before anybody asked
-    return Replay(endpoints, tapes, hub, timers)
+    for name, taker in jobs.items():
+        taker.watch(Path(endpoints[name].removeprefix("dir:")))
+    return Replay(endpoints, [*lines, *jobs.values()], hub, timers)
 
 
 def _by_place(links: Mapping[str, Instrument]) -> dict[tuple[str, str], dict[str, Spot]]:

@@ -37,6 +37,8 @@ SETPOINT_1 = 24
 SUMMARY = 75
 FIRMWARE = 107
 INSTRUMENT_TYPE = 122
+TYPES = {0xF3: "3216P"}
+"""What register 122 holds on models of which that is known; the others say what they are when they are first asked."""
 INSTRUMENT_MODE = 199
 """Writing 2 here stops control: never to be written."""
 FLAGS, FLAGS_COUNT = 257, 3

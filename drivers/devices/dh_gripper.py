@@ -83,7 +83,7 @@ class DHGripper(Gripper):
     def _check_identity(self) -> str:
         try:
             found = self._report()
-        except (CodecError, RefusedError) as error:
+        except CodecError as error:
             raise WrongInstrumentError(
                 f"{self.name}: {self.link.address} is no DH gripper ({error}): is the address right in the lab file?"
             ) from error

@@ -68,7 +68,7 @@ class Registers3216P(EurothermController):
     def _read_extra(self, status: int) -> Extra:
         if status != Status.RUN:
             return Extra()
-        run_for, _, holdback = self._read(program_wire.PROGRESS, program_wire.PROGRESS_COUNT)
+        run_for, _, holdback = self._read_in_look(program_wire.PROGRESS, program_wire.PROGRESS_COUNT)
         # It does not say when it waits, so where it may wait its time is not known.
         return Extra(progress=wire.decode_progress(run_for), waits=holdback != 0)
 

@@ -115,7 +115,7 @@ class RegistersEpc3016(SegmentedProgrammer):
 
     def _read_extra(self, status: int) -> Extra:
         extra = super()._read_extra(status)
-        found, expired = watchdog_wire.decode_watchdog(self._read(WATCHDOG, WATCHDOG_COUNT))
+        found, expired = watchdog_wire.decode_watchdog(self._read_in_look(WATCHDOG, WATCHDOG_COUNT))
         changed = ""
         if self._armed and found != self._watchdog:
             changed = f"its network watchdog is set to {found.settings}, {self._watchdog.settings} was set here"

@@ -12,7 +12,8 @@ from ophyd import Component
 from drivers.bus import Job
 from drivers.codecs import mt_sics as sics
 from drivers.codecs.mt_sics import Shield, Weight
-from drivers.errors import ActionFailedError, BusyError, LinkError, RefusedError
+from drivers.codecs.quantos import ASK_DOOR
+from drivers.errors import ActionFailedError, BusyError, LinkError, RefusedError, WrongInstrumentError
 from drivers.gate import Granted
 from drivers.instrument import Leave
 from drivers.kinds import Kind
@@ -196,9 +197,20 @@ class MtSicsBalance(SicsInstrument):
     # -- looking
 
     def _check_identity(self) -> str:
+        if not (self.weighing.serial or self.serial.get()):
+            self._refuse_quantos()
         serial = self._recognize(self.weighing.serial)
         self._read_nameplate()
         return f"balance {self.model.get()} {serial}".replace("  ", " ")
+
+    def _refuse_quantos(self) -> None:
+        """Refuse what doses and has a balance inside: it says the same of itself, and knows more commands."""
+        if sics.is_general_error(self._query(ASK_DOOR)):
+            return
+        raise WrongInstrumentError(
+            f"{self.name}: a Quantos answers at {self.link.url}, not a balance alone: is the address right in the lab "
+            "file? Where its balance is meant, give its serial number there (options: serial)"
+        )
 
     def _read_nameplate(self) -> None:
         """Read type, capacity and software, where the balance tells them."""

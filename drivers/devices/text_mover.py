@@ -118,17 +118,16 @@ class TextMover(TextInstrument):
         leave[1]()
         # The arm may be on its way before the answer is here.
         inside = self.inside.get()
-        self._publish(inside=f"{inside} {where}".strip())
+        self._publish(inside=f"{inside} {where}".strip(), job="busy")
         try:
             number = yield from self._start_job(line, before, leave, parse=wire.parse_started, has_begun=self._has_job)
         except (RefusedError, NotBegunError, GrantError):
-            self._publish(inside=inside)
+            self._publish(inside=inside, job="idle")
             raise
         except DriverError:
             self._publish(inside=UNKNOWN)
             raise
         self._last = number
-        self._publish(job="busy")
         try:
             yield from self._await_end(line, number, time_s)
         except DriverError:

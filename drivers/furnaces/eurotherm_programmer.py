@@ -118,4 +118,4 @@ class SegmentedProgrammer(EurothermController):
     def _read_extra(self, status: int) -> Extra:
         if status != Status.RUN:
             return Extra(waits=status == Status.HOLDBACK)
-        return Extra(progress=wire.decode_progress(self._read(self.PROGRESS, 1)[0]))
+        return Extra(progress=wire.decode_progress(self._read_in_look(self.PROGRESS, 1)[0]))

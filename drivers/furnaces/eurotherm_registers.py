@@ -117,6 +117,11 @@ class EurothermController(ABC):
 
     def _expect_type(self, found: int) -> None:
         if self._type is None:
+            if found in wire.TYPES:
+                raise WrongInstrumentError(
+                    f"{self.name}: {self.link.address} is a {wire.TYPES[found]} (type {found:#x}), which this driver "
+                    "is not for: is this the address of another instrument, or driver in the lab file wrong?"
+                )
             self._type = found
         if found != self._type:
             raise WrongInstrumentError(
@@ -125,7 +130,7 @@ class EurothermController(ABC):
             )
 
     def _check_decimals(self) -> None:
-        (found,), _ = self._read_mistaking_nothing((wire.DECIMALS, 1), (wire.RANGE, wire.RANGE_COUNT))
+        (found,) = self._read(wire.DECIMALS, 1)
         self._expect_decimals(found)
 
     def _expect_decimals(self, found: int) -> None:
@@ -180,7 +185,7 @@ class EurothermController(ABC):
         return self._type if self.unit.ieee else self._decimals
 
     def _check_known(self) -> None:
-        (found,), _ = self._read_mistaking_nothing((self._known_address, 1), (wire.RANGE, wire.RANGE_COUNT))
+        (found,) = self._read(self._known_address, 1)
         self._expect_known(found)
 
     def _expect_known(self, found: int) -> None:
@@ -290,13 +295,24 @@ class EurothermController(ABC):
     # -- the wire
 
     def _read(self, address: int, count: int) -> tuple[int, ...]:
-        (found,) = self.link.read_sure((_holding(address, count),))
+        """Read registers, so that no reply was taken for another one."""
+        return self._read_mistaking_nothing((address, count))[0]
+
+    def _read_in_look(self, address: int, count: int) -> tuple[int, ...]:
+        """Read registers in a look, which finds out by itself whether a reply was taken for another one."""
+        (found,) = self.link.read_sure((_holding(address, count),), self._near)
         return found
 
     def _read_mistaking_nothing(self, *blocks: tuple[int, int]) -> list[tuple[int, ...]]:
-        """Read blocks of which the last differs in length, so that no reply was taken for another one."""
+        """Read blocks, on a wire whose replies do not tell what they answer with one of another length after them."""
         questions = [_holding(address, count) for address, count in blocks]
-        return self.link.guarded(lambda: self.link.read_sure(questions), lambda _: None)
+        if not self.link.has_checksum:
+            return self.link.read_sure(questions, self._near)
+        last = blocks[-1][1]
+        after = (wire.FLAGS, wire.FLAGS_COUNT) if last != wire.FLAGS_COUNT else (wire.RANGE, wire.RANGE_COUNT)
+        return self.link.guarded(
+            lambda: self.link.read_together(questions), lambda _: _ignore(self.link.read_registers(*after))
+        )
 
     def _read_look(self) -> Seen:
         """Read what every look takes."""
@@ -311,7 +327,7 @@ class EurothermController(ABC):
 
     def _read_seen(self) -> Seen:
         questions = self._questions()
-        blocks = self.link.read_sure(questions, lambda first, again: self._agree(self._seen(first), self._seen(again)))
+        blocks = self.link.read_sure(questions, self._near)
         if not self.link.has_checksum:
             self._expect_known(blocks[-1][0])
         return self._seen(blocks)
@@ -341,9 +357,14 @@ class EurothermController(ABC):
             return wire.decode_ieee_values(words)
         return wire.decode_values(words, self.decimals, self.unit.output_decimals)
 
-    def _agree(self, seen: Seen, again: Seen) -> bool:
-        same = (seen.flags, seen.status, seen.summary) == (again.flags, again.status, again.summary)
-        return same and _agree(self._decode_values(seen.values), self._decode_values(again.values), AGREE_DEGC)
+    def _near(self, question: Question, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+        """Whether two readings of a block say the same; temperatures may have gone on a little."""
+        if question.address not in {wire.LIVE_BLOCK, wire.ieee_address(wire.LIVE_BLOCK)}:
+            return one == other
+        width = 2 * wire.LIVE_COUNT if self.unit.ieee else wire.LIVE_COUNT
+        ends = slice(wire.RANGE - wire.LIVE_BLOCK, wire.RANGE - wire.LIVE_BLOCK + wire.RANGE_COUNT)
+        same = (one[ends], one[width:][-1:]) == (other[ends], other[width:][-1:]) if len(one) > width else True
+        return same and _agree(self._decode_values(one[:width]), self._decode_values(other[:width]), AGREE_DEGC)
 
     def _write(self, address: int, values: Sequence[int], grant: Granted) -> None:
         """Write registers and read them back; again where the reply was lost, for what is written is absolute."""
@@ -383,6 +404,10 @@ class EurothermController(ABC):
 
 def _holding(address: int, count: int = 1) -> Question:
     return Question("registers", address, count)
+
+
+def _ignore(_: tuple[int, ...]) -> None:
+    """What was read told all by its length."""
 
 
 def _agree(values: Values, others: Values, within_degc: float) -> bool:

@@ -5,7 +5,6 @@ Questions are repeated, commands are sent once. Addresses are those on the wire,
 
 from __future__ import annotations
 
-import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TypeVar
 
 from pymodbus.pdu import ModbusPDU
 
-from drivers.errors import CodecError, DriverError, LinkError, RefusedError
+from drivers.errors import CodecError, DriverError, LinkError, NotThereError, RefusedError
 from drivers.gate import Granted
 from drivers.links import modbus_frames as frames
 from drivers.links.grant import check_grant
@@ -33,6 +32,12 @@ EXCEPTIONS = {
     10: "gateway path unavailable",
     11: "gateway target does not respond",
 }
+NOT_THERE = frozenset({1, 2, 3})
+"""What a unit answers that has no such function, address, or number of values there."""
+ASKED_FOR = {1: "coil", 2: "input", 3: "register", 4: "input register", 5: "coil", 6: "register", 16: "register"}
+"""Function to what its address is one of."""
+ONE_VALUE = frozenset({5, 6})
+"""Functions whose requests hold a value in place of a count."""
 BUSY = frozenset({5, 6})
 UNREACHED = frozenset({10, 11})
 """What a gateway answers for a unit that is silent."""
@@ -45,7 +50,6 @@ one by one from then on."""
 READINGS = 3
 """How often a wire without checksum is read until two readings agree."""
 
-Blocks = Sequence[tuple[int, ...]]
 T = TypeVar("T")
 
 
@@ -62,6 +66,10 @@ class ModbusRefusedError(RefusedError):
         """1 to 11; 4 and 8 are faults of the unit itself."""
 
 
+class NoSuchRegisterError(ModbusRefusedError, NotThereError):
+    """A unit answered that it has no such function, address, or number of values there."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One block of one table."""
@@ -69,6 +77,14 @@ class Question:
     table: Table
     address: int
     count: int
+
+
+Near = Callable[[Question, tuple[int, ...], tuple[int, ...]], bool]
+"""Whether two readings of a block say the same."""
+
+
+def _equal(_: Question, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return one == other
 
 
 class ModbusLink:
@@ -104,6 +120,8 @@ class ModbusLink:
         """How often in a row several questions at once were not answered, and then were one by one."""
         self._doubted = False
         """Whether several questions at once were not answered last time."""
+        self._sure: dict[Question, tuple[int, ...]] = {}
+        """What was read last and believed, where the wire has no checksum."""
 
     @property
     def has_checksum(self) -> bool:
@@ -143,47 +161,56 @@ class ModbusLink:
             LinkError: When nobody answers soundly.
             RefusedError: When the unit answers one with an exception.
         """
-        if self._port.takes_several and not self._doubted and self._one_by_one < GIVE_UP_AFTER:
+        # Who is asked who it is, is asked over one connection, which a unit that takes one question only may close.
+        is_met = self._recognition is not None and self._recognition.is_meeting
+        at_once = len(questions) > 1 and self._port.takes_several and not is_met
+        if at_once and not self._doubted and self._one_by_one < GIVE_UP_AFTER:
             try:
                 blocks = self._at_once(questions)
             except (NoReplyError, UnreachedError, CodecError, RefusedError) as error:
                 self._doubted = True
                 if self._port.tries == 1:
-                    raise self._unanswered(1, error) from error.__cause__
+                    raise self._unanswered(1, error) from error
             else:
                 self._one_by_one = 0
                 return blocks
         blocks = [self._ask(question) for question in questions]
-        if self._doubted:
+        if at_once and self._doubted:
             self._doubted = False
             self._one_by_one += 1
         return blocks
 
-    def read_sure(
-        self, questions: Sequence[Question], agree: Callable[[Blocks, Blocks], bool] = operator.eq
-    ) -> list[tuple[int, ...]]:
-        """Read several blocks, where the wire has no checksum until two readings in a row agree.
+    def read_sure(self, questions: Sequence[Question], near: Near = _equal) -> list[tuple[int, ...]]:
+        """Read several blocks; where the wire has no checksum, what is new counts once it came twice.
 
         Args:
             questions: As for `read_together`.
-            agree: Whether two readings may be of the same moment; that they are equal, where nobody says otherwise.
+            near: Whether two readings of a block say the same, where that is not only what is equal.
 
         Raises:
             LinkError: When nobody answers soundly, or something else each time.
             RefusedError: When the unit answers one with an exception.
         """
+        found = self.read_together(questions)
         if self.has_checksum:
-            return self.read_together(questions)
-        asked = tuple(questions)
+            return found
+        sure = self._sure
         for _ in range(READINGS):
-            found = self.read_together(asked * 2)
-            first, again = found[: len(asked)], found[len(asked) :]
-            if agree(first, again):
-                return again
-        raise LinkError(
-            f"{self.device}: {self.address} answers something else each time, {READINGS} times in a row: "
-            "is the wire disturbed?"
-        )
+            new = [i for i, q in enumerate(questions) if q not in sure or not near(q, found[i], sure[q])]
+            sure.update({q: found[i] for i, q in enumerate(questions) if i not in new})
+            if not new:
+                return found
+            again = self.read_together([questions[i] for i in new])
+            for i, block in zip(new, again, strict=True):
+                if near(questions[i], block, found[i]):
+                    sure[questions[i]] = block
+                found[i] = block
+        if any(q not in sure or not near(q, found[i], sure[q]) for i, q in enumerate(questions)):
+            raise LinkError(
+                f"{self.device}: {self.address} answers something else each time, {READINGS} times in a row: "
+                "is the wire disturbed?"
+            )
+        return found
 
     def guarded(self, read: Callable[[], T], canary: Callable[[T], None]) -> T:
         """Give what several questions in `read` give, where `canary` shows that none was mixed up.
@@ -250,16 +277,19 @@ class ModbusLink:
         return [frames.decode_reply(reply) for reply in replies]
 
     def _at_once(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
-        replies = self._exchange([frames.read_request(q.table, q.address, q.count) for q in questions])
-        for reply in replies:
+        requests = [frames.read_request(q.table, q.address, q.count) for q in questions]
+        replies = self._exchange(requests)
+        for reply, request in zip(replies, requests, strict=True):
             if reply.isError():
-                raise self._refused(reply)
+                raise self._refused(reply, request)
         return [self._block(reply, question) for reply, question in zip(replies, questions, strict=True)]
 
     def _ask(self, question: Question) -> tuple[int, ...]:
         cause: DriverError | None = None
         request = frames.read_request(question.table, question.address, question.count)
-        for _ in range(self._port.tries):
+        for is_again in (False, *(True,) * (self._port.tries - 1)):
+            if is_again and isinstance(cause, RefusedError):
+                time.sleep(BUSY_S)
             try:
                 (reply,) = self._exchange((request,))
                 if not reply.isError():
@@ -267,10 +297,9 @@ class ModbusLink:
             except (NoReplyError, CodecError) as error:
                 cause = error
                 continue
-            cause = self._refused(reply)
+            cause = self._refused(reply, request)
             if reply.exception_code not in BUSY | UNREACHED:
                 raise cause
-            time.sleep(BUSY_S)
         if not isinstance(cause, RefusedError):
             self._port.gave_up(self.device, self._recognition)
         raise self._unanswered(self._port.tries, cause)
@@ -282,7 +311,7 @@ class ModbusLink:
         except (NoReplyError, CodecError) as error:
             raise self._unanswered(1, error) from error
         if reply.isError():
-            raise self._refused(reply)
+            raise self._refused(reply, request)
         if reply.function_code != request[0] or not echoes(reply):
             self._port.doubt(self.device)
             raise LinkError(
@@ -328,7 +357,7 @@ class ModbusLink:
             "is the instrument on and the address right in the lab file?"
         )
 
-    def _refused(self, reply: ModbusPDU) -> UnreachedError | ModbusRefusedError:
+    def _refused(self, reply: ModbusPDU, request: bytes) -> UnreachedError | ModbusRefusedError:
         code = reply.exception_code
         name = EXCEPTIONS.get(code, "not in the standard")
         if code in UNREACHED:
@@ -336,10 +365,9 @@ class ModbusLink:
                 f"{self.device}: the gateway at {self.address} does not reach unit {self._unit} "
                 f"(Modbus exception {code}, {name}): is the instrument on, and its unit right in the lab file?"
             )
-        return ModbusRefusedError(
-            f"{self.device}: {self.address} refused function {reply.function_code & 0x7F} "
-            f"with Modbus exception {code} ({name})",
-            code,
+        kind = NoSuchRegisterError if code in NOT_THERE else ModbusRefusedError
+        return kind(
+            f"{self.device}: {self.address} refused {_asked_for(request)} with Modbus exception {code} ({name})", code
         )
 
     def _check_writable(self, address: int, values: Sequence[int]) -> None:
@@ -349,3 +377,16 @@ class ModbusLink:
         unfit = [value for value in values if not 0 <= value <= 0xFFFF]
         if unfit:
             raise CodecError(f"{self.device}: {unfit[0]} was to be written, and a register holds 0 to 65535")
+
+
+def _asked_for(request: bytes) -> str:
+    """Say what a request is about.
+
+    >>> _asked_for(bytes.fromhex("0300010005"))
+    'registers 1 to 5 (function 3)'
+    """
+    function, address = request[0], int.from_bytes(request[1:3])
+    count = 1 if function in ONE_VALUE else int.from_bytes(request[3:5])
+    what = ASKED_FOR[function]
+    at = f"{what} {address}" if count == 1 else f"{what}s {address} to {address + count - 1}"
+    return f"{at} (function {function})"

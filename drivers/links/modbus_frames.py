@@ -6,6 +6,7 @@ the unit asked and came alone, for who sends more than was asked for cannot be t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -31,8 +32,13 @@ READS: Mapping[Table, type[ModbusPDU]] = {
     "inputs": ReadInputRegistersRequest,
 }
 BITS: frozenset[Table] = frozenset({"coils", "discrete"})
+TCP_HEAD, LONGEST = 6, 254
+"""Bytes before the unit, and at most from it on (Messaging on TCP/IP 1.0b, 3.1.3)."""
 RTU_EXTRA = 3
 """Bytes of an RTU frame beside the reply: the unit, and the checksum."""
+
+# What it would print of each spoiled frame is in our errors; without a handler of its own it goes to the terminal.
+logging.getLogger("pymodbus").addHandler(logging.NullHandler())
 
 _DECODER = DecodePDU(False)
 _RTU, _TCP = FramerRTU(_DECODER), FramerSocket(_DECODER)
@@ -127,6 +133,12 @@ def tcp_frame(transaction: int, unit: int, request: bytes) -> bytes:
 
 
 def tcp_reply(received: bytes) -> TcpReply | None:
-    """Give the first reply of a stream, None while it is not complete, or the stream is none of Modbus."""
+    """Give the first reply of a stream, None while it is not complete.
+
+    Raises:
+        CodecError: Where the stream is none of Modbus: there is no next reply to be found in it then.
+    """
+    if len(received) >= TCP_HEAD and (any(received[2:4]) or not 2 <= int.from_bytes(received[4:6]) <= LONGEST):
+        raise CodecError(f"{received[:TCP_HEAD].hex(' ')} came, which begins no Modbus reply")
     used, unit, transaction, reply = _TCP.decode(received)
     return TcpReply(transaction, unit, reply, used) if used and reply else None

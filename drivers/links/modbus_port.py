@@ -63,6 +63,8 @@ class ModbusPort(StreamPort):
         self.timeout_s, self.tries = timeout_s, tries
         self.connect_s = timeout_s
         self._transaction = 0
+        self._is_late = False
+        """Whether the time for a reply was over when bytes were read last: no more are waited for then."""
 
     @property
     def takes_several(self) -> bool:
@@ -89,6 +91,7 @@ class ModbusPort(StreamPort):
             CodecError: When something else came in place of a reply; the same is done.
         """
         self.prepare(link, address, recognition)
+        self._is_late = False
         try:
             replies = self._over_rtu(link, unit, *requests) if self.mistakable else self._over_tcp(link, unit, requests)
         except PartlyAnsweredError:
@@ -150,9 +153,11 @@ class ModbusPort(StreamPort):
             raise NoReplyError(str(error)) from error
 
     def _await(self, link: str, deadline_s: float) -> None:
-        """Have more bytes come."""
+        """Have more bytes come; what has come when the time is over still counts, once."""
+        left_s = deadline_s - time.monotonic()
         try:
-            if self.receive(link, deadline_s - time.monotonic()):
+            if not self._is_late and self.receive(link, max(0.0, left_s)):
+                self._is_late = left_s <= 0.0
                 return
         except LinkError as error:
             raise NoReplyError(str(error)) from error

@@ -41,18 +41,23 @@ def init_files(folder: Path, *, as_json: bool) -> None:
 
 def check_files(files: list[Path], *, connect: bool, as_json: bool) -> None:
     """Check every file alone, then recipes and campaigns against the lab file among them or the packaged one."""
-    faults = _Checker(files, connect=connect).run()
-    errors = [{"file": fault.file, "line": fault.line, "message": fault.message} for fault in faults]
+    checker = _Checker(files, connect=connect)
+    faults = checker.run()
+    errors, remarks = _as_json(faults), _as_json(checker.remarks)
     if as_json:
-        sys.stdout.write(
-            json.dumps({"files": [str(file) for file in files], "errors": errors, "ok": not errors}, indent=1) + "\n"
-        )
+        said = {"files": [str(file) for file in files], "errors": errors, "remarks": remarks, "ok": not errors}
+        sys.stdout.write(json.dumps(said, indent=1) + "\n")
     else:
         sys.stderr.write("".join(f"athanor: {fault}\n" for fault in faults))
+        sys.stderr.write("".join(f"athanor: note: {remark}\n" for remark in checker.remarks))
         if not faults:
             sys.stdout.write(f"{len(files)} file{'s' if len(files) != 1 else ''} without a fault\n")
     if errors:
         raise SystemExit(BAD_INPUT)
+
+
+def _as_json(faults: list[Fault]) -> list[dict[str, Any]]:
+    return [{"file": fault.file, "line": fault.line, "message": fault.message} for fault in faults]
 
 
 class _Checker:
@@ -62,6 +67,8 @@ class _Checker:
         self._files = files
         self._connect = connect
         self._faults: list[Fault] = []
+        self.remarks: list[Fault] = []
+        """What is no fault, and must be known."""
         self._unproved = False
 
     def run(self) -> list[Fault]:
@@ -90,8 +97,9 @@ class _Checker:
         from lab.campaign.check import check_campaign, check_recipe
         from lab.config.campaign_file import load_campaign
         from lab.config.inventory_file import InventoryFile
-        from lab.config.lab_file import load_lab
+        from lab.config.lab_file import load_lab, remarks_on
         from lab.safety.interlocks.check import check_interlocks
+        from lab.startup import check_drivers
         from protocols.documents import load_model
         from protocols.recipe_file import load_recipe
 
@@ -104,7 +112,10 @@ class _Checker:
             if lab is not None:
                 check_recipe(recipe, file, lab)
         elif kind == "lab":
-            self._note_proof(check_interlocks(lab if lab is not None and file == lab.path else load_lab(file)))
+            checked = lab if lab is not None and file == lab.path else load_lab(file)
+            self.remarks += remarks_on(checked)
+            check_drivers(checked)
+            self._note_proof(check_interlocks(checked))
         elif kind == "interlocks" and lab is not None:
             self._note_proof(check_interlocks(lab, file))
         elif kind == "inventory":
@@ -118,12 +129,15 @@ class _Checker:
     def _try(self, file: Path, action: Callable[[], object]) -> None:
         from drivers.gate import DriverError
         from lab.errors import LabError
+        from lab.startup import DevicesError
         from planner.errors import PlannerError
 
         try:
             action()
         except DocumentError as error:
             self._faults += [fault for fault in error.faults if fault not in self._faults]
+        except DevicesError as error:
+            self._faults += error.faults
         except (LabError, DriverError, PlannerError) as error:
             self._faults.append(Fault(str(file), None, str(error)))
 

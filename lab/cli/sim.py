@@ -87,7 +87,8 @@ def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
     lab, speed = facts["lab_name"], facts["speed"]
     console.print(f"simulated instruments of lab {lab}, {speed:g} times real time; Ctrl-C ends them")
     console.print(table)
-    if facts["faults"]:
+    console.print(f"diffractometers leave their files in {facts['results']}")
+    if facts["faulty"]:
         console.print(f"wires are broken on purpose; what was done is in {facts['faults']}")
     if facts["record"]:
         console.print(f"all that goes over the wires is in {facts['record']}")

@@ -1,6 +1,7 @@
 """Where an instrument is: the address in a lab file, and what it opens.
 
-``sim`` as host or first folder marks a simulated instrument. Every other address is real, loopback included.
+``sim`` as host or first folder marks a simulated instrument. Every other address is real, loopback included. A serial
+port is best named by a path that stays the same whichever socket it is plugged into: /dev/serial/by-id/NAME.
 """
 
 from __future__ import annotations
@@ -35,18 +36,21 @@ _FORMS = (
     (Wire.CHOICE, re.compile(r"sim:(?P<where>[\w.-]+)")),
     (Wire.SOCKET, re.compile(r"socket://(?P<where>[\w.-]+):\d{1,5}")),
     (Wire.MODBUS_TCP, re.compile(r"modbus-tcp://(?P<where>[\w.-]+):\d{1,5}(?:/\d{1,3})?")),
-    (Wire.MODBUS_RTU, re.compile(r"modbus-rtu:(?P<where>/?[^\s:]+)/\d{1,3}")),
-    (Wire.SERIAL, re.compile(r"(?:pty:)(?P<where>[^\s:]+)")),
-    (Wire.SERIAL, re.compile(r"(?P<where>/dev/\S+)")),
+    # Paths under /dev/serial/by-path have colons.
+    (Wire.MODBUS_RTU, re.compile(r"modbus-rtu:(?P<where>/\S+|[^\s:]+)/\d{1,3}")),
+    (Wire.SERIAL, re.compile(r"pty:(?P<where>/\S+|[^\s:]+)")),
+    (Wire.SERIAL, re.compile(r"(?P<where>/\S+)")),
     (Wire.FOLDER, re.compile(r"dir:(?P<where>\S+)")),
 )
+_WORDED = re.compile(r"(?:serial|tty|file):(?P<path>/\S+)")
+"""A path with a word before it that people might expect there."""
 
 
 def parse_address(text: str) -> Address:
     """Read an address.
 
     Raises:
-        ValueError: Where it has none of the known forms.
+        ValueError: Where it has none of the known forms, or a real serial port has no whole path.
 
     >>> parse_address("modbus-rtu:sim/furnace-1/1").simulated
     True
@@ -57,8 +61,20 @@ def parse_address(text: str) -> Address:
         match = form.fullmatch(text)
         if match:
             first = match["where"].split("/")[0]
-            return Address(text, wire, simulated=wire is Wire.CHOICE or first == "sim")
+            simulated = wire is Wire.CHOICE or first == "sim"
+            if wire in (Wire.SERIAL, Wire.MODBUS_RTU) and first and not simulated:
+                raise ValueError(_no_whole_path(text, match["where"]))
+            return Address(text, wire, simulated)
+    if (match := _WORDED.fullmatch(text)) is not None:
+        raise ValueError(f"address {text!r} is a path: write {match['path']}")
     raise ValueError(
-        f"address {text!r} has no known form: use sim:MODEL, /dev/NAME, pty:NAME, socket://HOST:PORT, "
-        "modbus-tcp://HOST:PORT/UNIT, modbus-rtu:PATH/UNIT or dir:PATH"
+        f"address {text!r} has no known form: use sim:MODEL, a whole path such as /dev/NAME, pty:sim/NAME, "
+        "socket://HOST:PORT, modbus-tcp://HOST:PORT/UNIT, modbus-rtu:PATH/UNIT or dir:PATH"
+    )
+
+
+def _no_whole_path(text: str, where: str) -> str:
+    return (
+        f"address {text!r} has no whole path: a real serial port is written as /dev/serial/by-id/NAME, or with another "
+        f"path from the root, a simulated one as {text.replace(where, f'sim/{where}')}"
     )

@@ -290,6 +290,16 @@ class LabConfig:
         """The furnaces of the station ``heat``."""
         return {name: self.devices[name] for name in self.file.stations.heat}
 
+    @property
+    def all_furnaces(self) -> dict[str, DeviceFile]:
+        """The furnaces of every station and of none."""
+        return {name: device for name, device in self.devices.items() if device.kind is Kind.FURNACE}
+
+    @property
+    def watched(self) -> dict[str, str]:
+        """Furnace to the safety module that watches it, in whichever station."""
+        return {name: device.watched_by for name, device in self.all_furnaces.items() if device.watched_by}
+
     def only(self, kind: Kind) -> str:
         """The name of the one device of a kind."""
         return next(name for name, device in self.devices.items() if device.kind is kind)
@@ -304,8 +314,12 @@ class LabConfig:
 
     def place_of(self, device: str) -> str:
         """File and line where the address of a device stands, for errors about it."""
-        line = line_of(load_yaml(self.path), ("devices", device, "address"))
+        line = self.line_of(device)
         return str(self.path) if line is None else f"{self.path}:{line}"
+
+    def line_of(self, device: str) -> int | None:
+        """Line where the address of a device stands."""
+        return line_of(load_yaml(self.path), ("devices", device, "address"))
 
     @property
     def interlocks_path(self) -> Path:
@@ -416,8 +430,24 @@ def _check_watched(config: LabConfig, faults: _Faults) -> None:
             faults.add(("devices", name), "nobody watches it: name its safety module with watched_by")
 
 
+def remarks_on(config: LabConfig) -> list[Fault]:
+    """Give what is no fault of a lab file, and what whoever answers for the lab must know, each with its line."""
+    found = _Faults(config.path)
+    for name in config.all_furnaces:
+        if name not in config.watched:
+            found.add(
+                ("devices", name),
+                "no safety module watches this furnace, so nothing cuts its power: limits, permissives and trips only "
+                "keep it from being started, and no recipe uses it: name a module with watched_by",
+            )
+    return found.found
+
+
 def _check_results(config: LabConfig, faults: _Faults) -> None:
     for name, device in config.devices.items():
+        if device.results is not None and parse_address(device.results).wire is not Wire.FOLDER:
+            faults.add(("devices", name, "results"), f"{device.results!r} is no folder: write dir:PATH")
+            continue
         if device.kind is not Kind.DIFFRACTOMETER or device.place.simulated:
             continue
         if device.results is None or parse_address(device.results).simulated:

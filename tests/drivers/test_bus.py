@@ -173,6 +173,63 @@ def test_a_call_gives_its_result_or_its_error(clock: JumpClock, bus: Bus) -> Non
         bus.call("d", fail)
 
 
+def test_buses_that_are_asked_first_and_waited_for_then_work_at_once(clock: JumpClock, bus: Bus) -> None:
+    other = Bus("other", clock)
+    asked = [each.ask("d", clock.now) for each in (bus, other)]
+    assert [one.result() for one in asked] == [JUMP_EPOCH_S] * 2
+    other.close()
+    with pytest.raises(DriverError, match="d: call came after bus other was closed"):
+        other.ask("d", clock.now).result()
+
+
+def test_a_bus_that_is_held_does_first_what_it_was_asked_until_it_begins(clock: JumpClock) -> None:
+    held, order = Bus("held", clock, held=True), list[str]()
+
+    class Slow(Ticking):
+        def poll(self) -> float:
+            order.append("poll")
+            return super().poll()
+
+    held.add(Slow(clock))
+    asked = [held.ask("d", lambda name=name: order.append(name)) for name in "ab"]  # type: ignore[misc]
+    clock.sleep_until(JUMP_EPOCH_S + 5)
+    assert order == []
+    held.begin()
+    for one in asked:
+        one.result()
+    clock.sleep_until(JUMP_EPOCH_S + 6)
+    assert order == ["a", "b", "poll"]
+    held.close()
+
+
+def test_a_held_bus_that_never_began_is_closed_like_any_other(clock: JumpClock) -> None:
+    held = Bus("held", clock, held=True)
+    port, asked = held.port("/dev/ttyS0", OpenPort), held.ask("d", clock.now)
+    held.close()
+    assert port.closed == 1
+    with pytest.raises(DriverError, match="d: bus held ended before call did"):
+        asked.result()
+
+
+def test_a_bus_that_is_to_end_begins_nothing_more(clock: JumpClock, bus: Bus) -> None:
+    order: list[str] = []
+
+    def first() -> Job:
+        order.append("first")
+        bus.end()
+        yield from ()
+
+    def second() -> Job:
+        order.append("second")
+        yield from ()
+
+    statuses = [begin(bus, first()), begin(bus, second())]
+    clock.sleep_until(JUMP_EPOCH_S + 1)
+    assert order == ["first"]
+    assert statuses[0].success
+    assert str(statuses[1].exception()) == "d: bus test ended before work did"
+
+
 def test_a_thread_without_a_turn_may_start_a_job(clock: JumpClock, bus: Bus) -> None:
     def job() -> Job:
         yield clock.now() + 1

@@ -30,12 +30,15 @@ BUTTONS = {10573: 1, 10574: 2, 10575: 0}
 """Register of an EPC3016 -> which of the states it leads to."""
 
 
+TYPES = {"eurotherm-3216p": 0xF3, "eurotherm-2416": 0x2410, "eurotherm-epc3016": 0xE316}
+
+
 class Image:
     """The registers of one controller, from 0 to the end of the 32-bit forms that are looked at."""
 
     def __init__(self, driver: str) -> None:
         self.states = STATES[driver]
-        words = {1: round(READING_DEGC), 12: 1372, 23: self.states[0], 107: 0x0100, 122: 0xF3, 131: UNIT}
+        words = {1: round(READING_DEGC), 12: 1372, 23: self.states[0], 107: 0x0100, 122: TYPES[driver], 131: UNIT}
         self.words = [words.get(address, 0) for address in range(0x8000 + 24)]
         self.words[0x8002:0x8004] = struct.unpack(">HH", struct.pack(">f", READING_DEGC))
         self.written: list[tuple[int, list[int]]] = []
@@ -104,7 +107,7 @@ WIRES = [
 @pytest.mark.parametrize(("driver", "wire"), WIRES)
 def test_every_verb_is_understood(furnace_on: MakeFurnace, clock: JumpClock, driver: str, wire: str) -> None:
     furnace, image = furnace_on(driver, wire)
-    assert furnace.identify().startswith("Eurotherm type 0xf3, firmware 0x100")
+    assert furnace.identify().startswith(f"Eurotherm type {TYPES[driver]:#x}, firmware 0x100")
     look_at(furnace)
     fine = driver != "eurotherm-3216p"
     assert furnace.reading_degc.get() == (READING_DEGC if fine else round(READING_DEGC))

@@ -236,6 +236,19 @@ def test_identifying_waits_for_the_bus(lamp: Lamp) -> None:
         lamp.identify()
 
 
+def test_who_did_not_say_who_it_is_is_not_looked_at_at_once(lamp: Lamp, clock: JumpClock) -> None:
+    lamp.is_gone = True
+    asked = lamp.ask_identity()
+    with pytest.raises(LinkError, match="nobody answers"):
+        asked.result()
+    lamp.is_gone = False
+    clock.sleep_until(JUMP_EPOCH_S + 0.9)
+    assert lamp.comm_ok.get() == 0
+    assert str(lamp.last_error) == "lamp-1: nobody answers"
+    clock.sleep_until(JUMP_EPOCH_S + 1.1)
+    assert lamp.comm_ok.get() == 1
+
+
 def test_a_verb_begins_an_action_that_ends_in_lab_time(lamp: Lamp, clock: JumpClock, gate: FakeGate) -> None:
     status = lamp.set("light", for_s=30.0)
     assert end_of(clock, status) is None

@@ -93,5 +93,6 @@ def test_replies_of_a_stream_are_taken_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("stream", ["0001 0001 0005 01 03 02 00 19", "0001 0000 ffff 01 03", "ff ff ff ff ff ff ff ff"])
-def test_a_stream_of_something_else_holds_no_reply(stream: str) -> None:
-    assert frames.tcp_reply(bytes.fromhex(stream)) is None
+def test_a_stream_of_something_else_is_told_at_once(stream: str) -> None:
+    with pytest.raises(CodecError, match="begins no Modbus reply"):
+        frames.tcp_reply(bytes.fromhex(stream))

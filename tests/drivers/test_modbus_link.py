@@ -145,7 +145,8 @@ def test_pymodbus_own_server_takes_what_is_written(link: ModbusLink) -> None:
 def test_an_address_that_there_is_not_is_refused_at_once(link: ModbusLink) -> None:
     began_s = time.monotonic()
     with pytest.raises(
-        RefusedError, match=r"furnace-1: .* refused function 3 with Modbus exception 2 \(illegal address\)"
+        RefusedError,
+        match=r"furnace-1: .* refused register 9000 \(function 3\) with Modbus exception 2 \(illegal address\)",
     ):
         link.read_registers(9000, 1)
     assert time.monotonic() - began_s < 0.9

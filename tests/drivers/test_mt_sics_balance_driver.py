@@ -21,7 +21,7 @@ from drivers.errors import (
 from drivers.registry import build
 from tests.drivers.fakes import Answer, FakeGate, FakePty, FakeSocket, Noted, by_line, end_of, look_at
 
-QUESTIONS = ("I", "SI", "TA", "WS")
+QUESTIONS = ("I", "SI", "TA", "WS", "QRD 2")
 """What only asks."""
 MOVES = ("WS 0", "WS 1")
 
@@ -556,6 +556,22 @@ def test_the_serial_number_of_the_lab_file_is_held(
     balance = make(serve_pty(by_line(scale.respond)).path, serial="B1")
     with pytest.raises(WrongInstrumentError, match=r"balance B021002593 answers .* and B1 is meant"):
         balance.identify()
+
+
+def test_a_quantos_is_no_balance_and_is_not_remembered_as_one(balance: MtSicsBalance, scale: Scale) -> None:
+    scale.serial, scale.answers = "C999", {"QRD 2 3 7": ["QRD 2 3 7 2 A"]}
+    with pytest.raises(WrongInstrumentError, match=r"^balance-1: a Quantos answers at .*: is the address right in the"):
+        balance.identify()
+    assert balance.serial.get() == ""
+    scale.serial, scale.answers = "B021002593", {}
+    assert balance.identify().endswith("B021002593")
+
+
+def test_the_balance_of_a_quantos_is_one_where_its_serial_number_is_given(
+    scale: Scale, serve_pty: Callable[[Answer], FakePty], make: Callable[..., MtSicsBalance]
+) -> None:
+    scale.answers = {"QRD 2 3 7": ["QRD 2 3 7 2 A"]}
+    assert make(serve_pty(by_line(scale.respond)).path, serial=scale.serial).identify().endswith(scale.serial)
 
 
 def test_a_serial_number_that_is_read_wrong_once_is_no_other_balance(balance: MtSicsBalance, scale: Scale) -> None:

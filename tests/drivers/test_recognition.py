@@ -10,7 +10,7 @@ import pytest
 
 from drivers.bus import Bus, Job
 from drivers.clock import JUMP_EPOCH_S, JumpClock
-from drivers.errors import LinkError, WrongInstrumentError
+from drivers.errors import LinkError, NotThereError, RefusedError, WrongInstrumentError
 from drivers.instrument import Instrument
 from drivers.links import LineLink, open_line
 from drivers.recognition import Recognition
@@ -228,3 +228,25 @@ def test_an_instrument_that_was_not_recognized_is_asked_each_time() -> None:
         with pytest.raises(WrongInstrumentError):
             recognition.before_exchange(1)
     assert len(asked) == 3
+
+
+def test_who_has_not_what_it_was_asked_for_is_another_instrument() -> None:
+    known = Recognition("scale")
+
+    def check() -> str:
+        raise NotThereError("scale: modbus-tcp://far:502/1 refused register 9 (function 3)")
+
+    known.check_with(check)
+    with pytest.raises(WrongInstrumentError, match=r"refused register 9 .*: is the address right in the lab file\?$"):
+        known.meet()
+
+
+def test_who_refuses_for_another_reason_is_the_same_instrument() -> None:
+    known = Recognition("scale")
+
+    def check() -> str:
+        raise RefusedError("scale: overloaded")
+
+    known.check_with(check)
+    with pytest.raises(RefusedError, match=r"^scale: overloaded$"):
+        known.meet()

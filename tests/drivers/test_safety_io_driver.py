@@ -84,12 +84,15 @@ def test_everything_is_read_in_one_go(safety: SafetyIO, module: Module) -> None:
     assert [getattr(safety, name).get() for name in ANALOGUE_SIGNALS] == [25.1, 20.9, 0, 25.1, 25.2, 25.3, 25.4, 25.5]
     assert safety.watchdog.get() == "off"
     assert safety.comm_ok.get() == 1
-    assert module.requests % 4 == 0
+    before = module.requests
+    look_at(safety)
+    assert module.requests == before + 4
 
 
 def test_it_is_looked_at_as_often_as_the_lab_file_says(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
     clock.sleep_until(JUMP_EPOCH_S + 1.9)
-    assert module.requests == (1 + 2 * 4) * 4  # recognized once, then all twice at each look
+    # Recognized; all twice at the first look, analogue inputs thrice; once while nothing is new.
+    assert module.requests == 4 + 9 + 3 * 4
     assert safety.age_s.get() == pytest.approx(0.4)
 
 
@@ -174,3 +177,56 @@ def test_re_arming_writes_the_code_and_nothing_else_does(safety: SafetyIO, modul
 
 def test_it_says_who_it_is(safety: SafetyIO) -> None:
     assert safety.identify() == "safety module, watchdog off"
+
+
+def test_an_analogue_input_that_flutters_has_no_value_and_takes_nothing_else_with_it(
+    safety: SafetyIO, module: Module
+) -> None:
+    look_at(safety)
+    answer, value = module.reply, iter(range(0, 30000, 500))
+
+    def fluttering(function: int, address: int, word: int) -> bytes:
+        module.analogue[7] = next(value)
+        return answer(function, address, word)
+
+    module.reply = fluttering  # type: ignore[method-assign]
+    look_at(safety)
+    assert safety.comm_ok.get() == 1
+    assert math.isnan(safety.ai8.get())
+    assert (safety.ai1_degc.get(), safety.ai2.get(), safety.door_closed.get()) == (25.1, 20.9, 1)
+
+
+def test_whoever_opens_the_contactor_meanwhile_does_not_find_it_closed_again(
+    safety: SafetyIO, module: Module, clock: JumpClock
+) -> None:
+    answer, closings = module.reply, []
+
+    def opened_by_another(function: int, address: int, word: int) -> bytes:
+        reply = answer(function, address, word)
+        if function == 5 and word:
+            closings.append(word)
+            module.coils[address] = module.inputs[5] = False
+        return reply
+
+    module.reply = opened_by_another  # type: ignore[method-assign]
+    error = end_of(clock, safety.set("close-contactor"))
+    assert "was told to close and is open: did somebody else open it?" in str(error)
+    assert len(closings) == 1
+    assert not module.coils[0]
+
+
+def test_an_opening_that_does_nothing_is_told_again_and_then_is_a_person_s(
+    safety: SafetyIO, module: Module, clock: JumpClock
+) -> None:
+    module.coils[0] = True
+    answer, openings = module.reply, []
+
+    def deaf(function: int, address: int, word: int) -> bytes:
+        if function == 5:
+            openings.append(word)
+            return b""
+        return answer(function, address, word)
+
+    module.reply = deaf  # type: ignore[method-assign]
+    assert "cut the furnace's power by hand" in str(end_of(clock, safety.set("open-contactor")))
+    assert openings == [0, 0, 0]

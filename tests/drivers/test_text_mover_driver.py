@@ -358,3 +358,20 @@ def test_a_job_that_is_denied_once_is_asked_for_again_before_another_is_taken_fo
     assert end_of(clock, mover.set("door", furnace="furnace-1", open=True)) is None
     assert told
     assert clock.now() >= robot.started_s + robot.takes_s
+
+
+def test_a_stop_that_comes_before_the_mover_has_answered_reaches_it(
+    mover: TextMover, robot: Robot, clock: JumpClock
+) -> None:
+    respond = robot.respond
+
+    def stopped_meanwhile(line: str) -> list[str]:
+        answer = respond(line)
+        if line.startswith("MOVE"):
+            mover.stop()
+        return answer
+
+    robot.respond = stopped_meanwhile  # type: ignore[method-assign]
+    error = end_of(clock, mover.set("move", from_position="vials/1", to_position="mill-1/1"))
+    assert isinstance(error, ActionFailedError)
+    assert "STOP" in robot.lines

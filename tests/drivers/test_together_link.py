@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
 from drivers.address import ModbusAddress, SocketAddress
+from drivers.bus import Bus
 from drivers.errors import LinkError, RefusedError
-from drivers.links import ModbusLink, ModbusPort
+from drivers.links import ModbusLink, ModbusPort, open_modbus
 from drivers.links.modbus import Question
 from tests.drivers.fakes import FakeSocket, Noted
 
@@ -153,7 +157,7 @@ def test_a_refusal_of_one_question_is_a_refusal(make_link: MakeLink) -> None:
         bodies = {**BODIES, 4: "8402"}
         return b"".join(reply(number, bodies[function]) for number, function, _ in requests_of(data))
 
-    with pytest.raises(RefusedError, match="refused function 4 with Modbus exception 2"):
+    with pytest.raises(RefusedError, match=r"refused input .* \(function 4\) with Modbus exception 2"):
         make_link(answer).read_together(LOOK)
 
 
@@ -198,3 +202,50 @@ def test_the_next_questions_have_a_connection_of_their_own_after_a_failure(make_
     with pytest.raises(LinkError):
         link.read_together(LOOK)
     assert link.read_together(LOOK)[3] == (25, 400, 33)
+
+
+def test_a_stream_that_floods_ends_when_its_time_is_over(make_link: MakeLink) -> None:
+    stray = reply(9, BODIES[3], unit=2)
+
+    def flood(client: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client.sendall(stray * 100)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(100)
+                flood(client)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        address = ModbusAddress(SocketAddress("127.0.0.1", server.getsockname()[1]), 1)
+        port = ModbusPort(address, Noted(), timeout_s=0.1, tries=1)
+        with pytest.raises(LinkError, match="nobody answers"):
+            ModbusLink("safety-1", "modbus-tcp://127.0.0.1", 1, port).read_together(LOOK)
+        port.close()
+        thread.join(5.0)
+        assert not thread.is_alive()
+
+
+def test_one_that_closes_at_several_questions_is_learnt_though_it_is_recognized_each_time(
+    serve_socket: Callable[[Callable[[bytes], bytes]], FakeSocket], bus: Bus, noted: Noted
+) -> None:
+    segments: list[int] = []
+
+    def answer(data: bytes) -> bytes:
+        requests = requests_of(data)
+        segments.append(len(requests))
+        if len(requests) > 1:
+            return b"\xff" * 8  # what no Modbus is closes the connection
+        return b"".join(reply(number, BODIES[function]) for number, function, _ in requests)
+
+    server = serve_socket(answer)
+    link = open_modbus("safety-1", f"modbus-tcp://127.0.0.1:{server.port}/1", noted, bus, timeout_s=0.1)
+    bus.recognition("safety-1").check_with(lambda: str(link.read_together(LOOK[:2])))
+    for _ in range(6):
+        assert link.read_together(LOOK)[3] == (25, 400, 33)
+    assert segments.count(4) == 3

@@ -130,6 +130,8 @@ class MemoryModule:
 
 
 class _Link:
+    has_checksum = True
+
     def __init__(self, module: MemoryModule) -> None:
         self._module = module
         self.device = module.name

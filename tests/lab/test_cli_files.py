@@ -58,7 +58,7 @@ def test_init_json_is_the_list_of_files_and_nothing_else(tmp_path: Path) -> None
 
 def test_check_json_of_good_files(lab_folder: LabFolder) -> None:
     files = [lab_folder.path(name) for name in FILES]
-    assert check_json(*files) == (0, {"files": [str(f) for f in files], "errors": [], "ok": True})
+    assert check_json(*files) == (0, {"files": [str(f) for f in files], "errors": [], "remarks": [], "ok": True})
 
 
 def test_check_json_of_a_bad_file_has_file_line_and_message(lab_folder: LabFolder) -> None:
@@ -70,6 +70,7 @@ def test_check_json_of_a_bad_file_has_file_line_and_message(lab_folder: LabFolde
         "errors": [
             {"file": str(path), "line": 4, "message": "unknown key 'mass_tolerence': did you mean 'mass_tolerance'?"}
         ],
+        "remarks": [],
         "ok": False,
     }
 
@@ -158,3 +159,40 @@ def test_a_file_is_known_by_its_keys(lab_folder: LabFolder, name: str) -> None:
 def test_a_file_that_cannot_be_read_has_no_kind(tmp_path: Path) -> None:
     with pytest.raises(DocumentError):
         kind_of(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("socket://sim:7111", "modbus-tcp://sim:7111/1", "mill-2: 'modbus-tcp://sim:7111/1' is no serial port"),
+        ("modbus-rtu:sim/furnace-3/3", "modbus-rtu:sim/furnace-3/300", "unit 300 is outside 1 to 247"),
+        ("socket://sim:7101", "socket://sim:99999", "port 99999 is outside 1 to 65535"),
+        ("dir:sim/xrd-2", "socket://sim:7799", "'socket://sim:7799' is no folder: write dir:PATH"),
+    ],
+)
+def test_what_a_driver_would_not_take_is_a_fault_of_the_file_at_its_line(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    lab = tmp_path / "lab.yaml"
+    examples = Path(__file__).resolve().parents[2] / "examples"
+    text = (examples / "instruments" / "lab.yaml").read_text(encoding="utf-8").replace("../", f"{examples}/")
+    assert f'"{old}"' in text
+    lab.write_text(text.replace(f'"{old}"', f'"{new}"'), encoding="utf-8")
+    code, told = check_json(lab)
+    assert code == 2
+    (fault,) = told["errors"]
+    assert says in fault["message"]
+    assert f'"{new}"' in lab.read_text(encoding="utf-8").splitlines()[fault["line"] - 1]
+
+
+def test_a_furnace_that_nobody_watches_is_remarked_on_and_no_fault(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "    watched_by: safety-2\n", "")
+    lab_folder.change("lab.yaml", "heat: [furnace-1, furnace-2]", "heat: [furnace-1]")
+    lab = lab_folder.path("lab.yaml")
+    result = athanor("check", lab)
+    line = lab_folder.line_of("lab.yaml", "  furnace-2:")
+    said = f"athanor: note: {lab}, line {line}: devices.furnace-2: no safety module watches this furnace, so nothing"
+    assert (result.exit_code, result.stdout) == (0, "1 file without a fault\n")
+    assert result.stderr.startswith(said)
+    code, told = check_json(lab)
+    assert (code, told["ok"], [remark["line"] for remark in told["remarks"]]) == (0, True, [line])

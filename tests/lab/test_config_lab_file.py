@@ -6,7 +6,7 @@ import pytest
 
 from drivers.kinds import Kind
 from lab.config.inventory_file import InventoryFile
-from lab.config.lab_file import DEFAULT_PROGRAM, load_lab, packaged_lab, programs_of
+from lab.config.lab_file import DEFAULT_PROGRAM, load_lab, packaged_lab, programs_of, remarks_on
 from protocols.documents import DocumentError
 from tests.lab.conftest import LabFolder
 
@@ -140,7 +140,20 @@ def test_a_furnace_that_nobody_watches_is_refused(lab_folder: LabFolder) -> None
 def test_a_furnace_that_no_station_uses_needs_nobody(lab_folder: LabFolder) -> None:
     lab_folder.change("lab.yaml", "    watched_by: safety-2\n", "")
     lab_folder.change("lab.yaml", "heat: [furnace-1, furnace-2]", "heat: [furnace-1]")
-    assert list(lab_folder.load().furnaces) == ["furnace-1"]
+    lab = lab_folder.load()
+    assert list(lab.furnaces) == ["furnace-1"]
+    assert (list(lab.all_furnaces), lab.watched) == (["furnace-1", "furnace-2"], {"furnace-1": "safety-1"})
+    (remark,) = remarks_on(lab)
+    assert remark.line == lab_folder.line_of("lab.yaml", "  furnace-2:")
+    assert remark.message.startswith("devices.furnace-2: no safety module watches this furnace, so nothing cuts its")
+
+
+def test_a_furnace_that_no_station_uses_is_watched_like_the_others(lab_folder: LabFolder) -> None:
+    lab_folder.change("lab.yaml", "heat: [furnace-1, furnace-2]", "heat: [furnace-1]")
+    lab = lab_folder.load()
+    assert list(lab.furnaces) == ["furnace-1"]
+    assert lab.watched == {"furnace-1": "safety-1", "furnace-2": "safety-2"}
+    assert remarks_on(lab) == []
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,17 @@ def test_an_empty_place_holds_nothing_and_is_dry(contents: Contents) -> None:
     assert contents.of("furnace-1") == NOTHING
 
 
+def test_what_others_put_into_a_place_is_unknown(contents: Contents) -> None:
+    contents = Contents(FORMULAS, untold={"mill-2"})
+    assert contents.of("mill-2") == dict.fromkeys(NOTHING)
+    assert contents.of("mill-1") == NOTHING
+    contents.weighed("s1", ["TiO2-lot3"])
+    contents.put("s1", "mill-2", alone=True)
+    assert contents.of("mill-2") == NOTHING
+    contents.taken("s1", "mill-2")
+    assert contents.of("mill-2") == dict.fromkeys(NOTHING)
+
+
 def test_a_place_holds_what_its_sample_is_made_of(contents: Contents) -> None:
     contents.weighed("s1", ["BaO2-lot2", "TiO2-lot3"])
     contents.put("s1", "mill-1")

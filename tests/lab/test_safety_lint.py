@@ -148,6 +148,10 @@ def test_what_lint_says_that_the_lab_knows_is_what_it_gives() -> None:
     assert set(SITE.channels("mover-1")) == {"comm_ok", "inside.furnace-1", "inside.furnace-2"}
     assert set(SITE.channels("mill-1")) == {"contents.oxidiser", "contents.organic", "contents.dry"}
     assert SITE.channels("nobody") == {}
+    machines = {"mill-2": spec_of("text-mill"), "shaker-1": spec_of("text-shaker")}
+    others = replace(SITE, drivers={**SITE.drivers, **machines})
+    for name in machines:
+        assert set(others.channels(name)) == {"comm_ok", "speed", *SITE.channels("mill-1")}
     robots = replace(SITE, drivers={**SITE.drivers, "robot-1": spec_of("ur-robot")})
     assert set(robots.channels("robot-1")) == set(SITE.channels("mover-1"))
 
@@ -205,6 +209,13 @@ def test_a_contactor_is_guarded_by_a_permissive_an_interlock_or_a_trip(tmp_path:
             "or an interlock or trip for its contactor safety-2.do1",
         )
     ]
+
+
+def test_a_furnace_that_nobody_watches_may_have_permissives_and_needs_none(tmp_path: Path) -> None:
+    site = replace(SITE, drivers={**SITE.drivers, "furnace-3": spec_of("eurotherm-2416")})
+    assert faults(tmp_path, site=site) == []
+    for target in ("furnace-3.heat", "furnace-3.door.open"):
+        assert faults(tmp_path, X, f"kind: permissive, for: {target}, when: f1.door, guidance: look", site) == []
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from drivers.errors import DriverError, GrantError, LinkError, RefusedError
 from drivers.gate import Command, Granted
+from drivers.safety_module import SafetyModule
 from lab.safety.interlocks.expressions import Value
 from lab.safety.judging.scan import BOOT
 from lab.safety.supervisor.process import SupervisorGoneError
@@ -300,6 +301,11 @@ def module(lab: Lab, guard: Guard) -> SupervisedModule:
     assert lab.link.request({"do": "reset", "actor": "ada"})["ok"]
     assert holds_within(lambda: lab.link.tripped() == ())
     return SupervisedModule(lab.link, "safety-1")
+
+
+def test_a_module_does_whatever_one_on_a_wire_does(module: SupervisedModule) -> None:
+    assert {name for name in dir(SafetyModule) if not name.startswith("_")} <= set(dir(module))
+    assert module.identify() == "safety module, watchdog running"
 
 
 def test_a_module_reads_like_one_on_a_wire(module: SupervisedModule, guard: Guard) -> None:

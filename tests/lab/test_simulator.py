@@ -152,7 +152,12 @@ def test_wires_are_broken_where_that_is_asked_for(lab_folder: LabFolder, runtime
             ask_mover(facts)
         (done, *_) = map(json.loads, Path(facts["faults"]).read_text().splitlines())
         assert done["instrument"] == "mover-1"
-    assert list(runtime.iterdir()) == []
+        assert facts["faulty"]
+    # It stays to be read until the next simulator of this lab begins.
+    assert list(runtime.iterdir()) == [Path(facts["faults"])]
+    with serving(lab_folder.load(), FREE) as facts:
+        assert not facts["faulty"]
+        assert not (runtime / "faults.jsonl").exists()
     log = tmp_path / "faults.jsonl"
     with serving(lab_folder.load(), replace(FREE, trouble=Trouble(faults=1.0, fault_log=log))) as facts:
         assert facts["faults"] == str(log)

@@ -43,11 +43,22 @@ def test_a_temperature_is_moved_by_the_offset_of_its_unit(text: str, value: floa
         ("+5. mg", "mg", 5.0),
         ("  300   rpm ", "rpm", 300.0),
         ("20 um", "um", 20.0),
-        ("5 Hz", "rpm", 47.746482928),
+        ("5 turn/s", "rpm", 300.0),
+        ("180 deg/s", "rpm", 30.0),
+        ("0.5 turn", "deg", 180.0),
+        ("120 1/min", "Hz", 2.0),
     ],
 )
 def test_units_convert_to_the_wanted_one(text: str, unit: str, value: float) -> None:
     assert parse_quantity(text, unit) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"), [("20 Hz", "rpm"), ("20 1/s", "rpm"), ("300 rpm", "Hz"), ("5 dimensionless", "deg")]
+)
+def test_how_often_is_not_taken_for_how_fast_it_turns(text: str, unit: str) -> None:
+    with pytest.raises(QuantityError, match="only one of the two counts turns or angles; write it in " + unit):
+        parse_quantity(text, unit)
 
 
 @pytest.mark.parametrize("text", ["5 degC", "5 min", "5 degC*min", "5 degC**2/min", "5 mg/min"])

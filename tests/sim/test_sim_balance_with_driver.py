@@ -196,7 +196,7 @@ def test_a_doser_that_loses_power_while_it_doses_is_told_and_the_mass_is_unknown
 
 def ask_pylabrobot(address: str, ask: Callable[[Any], Awaitable[None]]) -> None:
     """Have PyLabRobot's own back end for a Mettler Toledo scale talk to a serial port, unmodified."""
-    module = pytest.importorskip("pylabrobot.scales.mettler_toledo_backend")
+    from pylabrobot.scales import mettler_toledo_backend as module  # type: ignore[import-untyped]
 
     async def talk() -> None:
         scale = module.MettlerToledoWXS205SDUBackend(port=address)
@@ -253,7 +253,8 @@ def test_pylabrobot_weighs_tares_and_zeroes_on_the_simulated_balance(served: Sim
 
 
 def test_pylabrobot_understands_the_refusals_of_the_simulated_balance(served: Simulation) -> None:
-    errors = pytest.importorskip("pylabrobot.scales.mettler_toledo_backend")
+    from pylabrobot.scales import mettler_toledo_backend as errors
+
     balance: Any = served.instruments["balance-1"]
     said: dict[str, str] = {}
 

@@ -291,6 +291,14 @@ def test_another_type_at_the_address_is_refused(model: str, tmp_path: Path) -> N
         bench.furnace.identify()
 
 
+def test_a_known_type_of_another_model_is_refused(model: str, tmp_path: Path) -> None:
+    if model == "eurotherm-3216p":
+        pytest.skip("its own type")
+    refused = pytest.raises(WrongInstrumentError, match=r"is a 3216P \(type 0xf3\), which this driver is not for")
+    with put_up(model, tmp_path, {}, instrument_type=0xF3) as bench, refused:
+        bench.furnace.identify()
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 

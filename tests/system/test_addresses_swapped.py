@@ -8,7 +8,6 @@ the instrument, the address and the line of the lab file.
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -64,20 +63,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         facts = running_simulator(config.name)
         assert facts is not None
-        addresses = {name: as_real(endpoint) for name, endpoint in facts["endpoints"].items()}
+        addresses = dict(facts["endpoints"])
         yield Served(config, addresses, rewritten(config, addresses, f"dir:{facts['results']}"))
     finally:
         process.terminate()
         process.communicate(timeout=20)
         patch.undo()
-
-
-def as_real(endpoint: str) -> str:
-    """The address under which a lab file has an endpoint; a pseudo-terminal by its own path, /dev/pts/N."""
-    if endpoint.startswith("modbus-rtu:"):
-        path, _, unit = endpoint.removeprefix("modbus-rtu:").rpartition("/")
-        return f"modbus-rtu:{os.path.realpath(path)}/{unit}"
-    return os.path.realpath(endpoint) if endpoint.startswith("/") else endpoint
 
 
 def rewritten(config: LabConfig, addresses: dict[str, str], results: str) -> str:
@@ -110,11 +101,10 @@ def line_of(lab: Path, address: str) -> int:
 
 def sentences(lab: Path) -> list[str]:
     """What each instrument has against the file; every one of them with its place in it."""
-    (fault,) = told(lab)
-    lines: list[str] = fault["message"].splitlines()
-    for line in lines:
+    found = [f"{fault['file']}:{fault['line']}: {fault['message']}" for fault in told(lab)]
+    for line in found:
         assert re.match(rf"{re.escape(str(lab))}:\d+: [\w-]+: ", line), line
-    return lines
+    return found
 
 
 def test_only_addresses_differ_and_all_of_them_are_real(served: Served, tmp_path: Path) -> None:
@@ -132,6 +122,20 @@ def test_every_instrument_says_who_it_is(served: Served, tmp_path: Path) -> None
     assert set(answers) == set(served.config.devices)
     assert answers["doser-1"] == "Quantos SIM-doser-1"
     assert answers["balance-1"].endswith("SIM-balance-1")
+
+
+@pytest.mark.parametrize("alone", ["safety-2", "furnace-2", "robot-1"])
+def test_one_real_instrument_among_simulated_ones_is_one_other_address(
+    served: Served, tmp_path: Path, alone: str
+) -> None:
+    text = LAB.read_text(encoding="utf-8").replace("../", f"{ROOT / 'examples'}/")
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(
+        text.replace(f'"{served.config.devices[alone].address}"', f'"{served.addresses[alone]}"'), encoding="utf-8"
+    )
+    assert load_lab(lab).real_devices == [alone]
+    done = connect(lab)
+    assert (done.returncode, done.stderr.count("\n")) == (0, len(served.config.devices)), done.stdout
 
 
 def test_everything_that_is_wrong_is_told_at_once(served: Served, tmp_path: Path) -> None:
@@ -155,10 +159,8 @@ def test_everything_that_is_wrong_is_told_at_once(served: Served, tmp_path: Path
 
 
 def test_other_instruments_behind_addresses_are_named(served: Served, tmp_path: Path) -> None:
-    pairs = [("mill-2", "shaker-1"), ("balance-1", "doser-1"), ("furnace-2", "safety-1")]
-    # A Quantos is a balance too: only its serial number tells them apart.
-    serial_number = ("limits: {mass: 220 g}", "limits: {mass: 220 g}\n    options: {serial: SIM-balance-1}")
-    lab = served.write(tmp_path, serial_number, *(change for pair in pairs for change in served.swapped(*pair)))
+    pairs = [("mill-2", "shaker-1"), ("balance-1", "doser-1"), ("furnace-2", "safety-1"), ("furnace-1", "furnace-3")]
+    lab = served.write(tmp_path, *(change for pair in pairs for change in served.swapped(*pair)))
     found = sentences(lab)
     assert len(found) == 2 * len(pairs)
     for name, other in [*pairs, *(pair[::-1] for pair in pairs)]:

@@ -1,4 +1,4 @@
-"""What is in the mill and in each furnace, as far as safety asks: oxidiser, organic matter, moisture.
+"""What is in mills, shakers and furnaces, as far as safety asks: oxidiser, organic matter, moisture.
 
 Known from the tasks of the samples, before they begin: what is about to be there counts as being there. Lots are
 known by their formula:
@@ -10,7 +10,7 @@ known by their formula:
 A firing to its end leaves nothing but oxidiser.
 
 An empty place holds neither oxidiser nor organic matter, and is dry. A lot that nobody knows makes all that is
-asked of it unknown.
+asked of it unknown. So it is in a place to which no task of a sample goes: whoever put something there told nobody.
 """
 
 from __future__ import annotations
@@ -57,12 +57,14 @@ ASKED = tuple(EMPTY.values())
 class Contents:
     """Where which sample is; may be used from several threads."""
 
-    def __init__(self, formulas: Mapping[str, str] | None = None) -> None:
+    def __init__(self, formulas: Mapping[str, str] | None = None, *, untold: Collection[str] = ()) -> None:
         """Begin with everything empty.
 
         Args:
             formulas: Lot name to formula, of the inventory.
+            untold: Places that others fill: unknown, but for a sample that was put there.
         """
+        self._untold = frozenset(untold)
         self._formulas = dict(formulas or {})
         self._lock = threading.Lock()
         self._charges: dict[str, Charge] = {}
@@ -104,7 +106,10 @@ class Contents:
         """What a place holds, by the names that rules use."""
         with self._lock:
             samples = sorted(self._places.get(place, ()))
-            charges = [self._charges.get(sample, Charge(None, None)).values() for sample in samples] or [EMPTY.values()]
+            charges = [self._charges.get(sample, Charge(None, None)).values() for sample in samples]
+        if not charges and place in self._untold:
+            return dict.fromkeys(ASKED, None)
+        charges = charges or [EMPTY.values()]
         return {
             "oxidiser": _any(charge["oxidiser"] for charge in charges),
             "organic": _any(charge["organic"] for charge in charges),

@@ -3,7 +3,7 @@
     furnace-1.reading | .setpoint | .output       of a furnace controller: degC, degC, %
     furnace-1.comm_ok                             whether the instrument answers
     mover-1.inside.furnace-1                      whether the arm is at work there
-    furnace-1.contents.oxidiser | .organic | .dry also of mill-1 (`lab.safety.commands.contents`)
+    furnace-1.contents.oxidiser | .organic | .dry also of mill-1, mills and shakers (`lab.safety.commands.contents`)
 
 A value is given as it can be believed: with the age of the instrument's last answer for what was read, and as
 unknown where nobody answers. What the lab itself knows has no age.

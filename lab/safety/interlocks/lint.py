@@ -33,6 +33,9 @@ CARRIED = ("load", "unload")
 PLACES = ("mill-1",)
 """Places that are no device, and whose contents the lab service knows."""
 
+HOLDERS = frozenset({Kind.FURNACE, Kind.MILL, Kind.SHAKER})
+"""Devices whose contents may be asked for: there a fire starts. Where no task puts samples they are unknown."""
+
 if TYPE_CHECKING:
     from drivers.spec import DriverSpec
 
@@ -50,7 +53,7 @@ class Site:
     drivers: Mapping[str, DriverSpec]
     """Device name to what its driver says of itself."""
     furnaces: Mapping[str, str]
-    """Furnace name to the safety module that watches it."""
+    """Furnace that is watched to its safety module."""
     modules: Collection[str]
     """Names of the safety modules."""
 
@@ -62,16 +65,21 @@ class Site:
         if driver is not None:
             found = {channel: unit or None for channel, unit in driver.reads.items()}
             found["comm_ok"] = None
-        if kind is Kind.FURNACE or device in PLACES:
+        if kind in HOLDERS or device in PLACES:
             found |= dict.fromkeys((f"contents.{name}" for name in CONTENTS), None)
         if driver is not None and hasattr(driver.device, "inside"):
-            found |= dict.fromkeys((f"inside.{furnace}" for furnace in self.furnaces), None)
+            found |= dict.fromkeys((f"inside.{furnace}" for furnace in self.all_furnaces), None)
         return found
+
+    @property
+    def all_furnaces(self) -> list[str]:
+        """Furnaces that are watched, and the others."""
+        return [name for name, spec in self.drivers.items() if spec.kind is Kind.FURNACE]
 
     @property
     def targets(self) -> list[str]:
         """Everything that a permissive can be for."""
-        heat = [form.format(furnace) for furnace in self.furnaces for form in (DOOR, HEAT)]
+        heat = [form.format(furnace) for furnace in self.all_furnaces for form in (DOOR, HEAT)]
         never = SAFER | {"start-watchdog"}
         verbs = [f"{name}.{verb}" for name, spec in self.drivers.items() for verb in spec.asks if verb not in never]
         return [*heat, *verbs, *(f"{place}.{verb}" for place in (*self.drivers, *PLACES) for verb in CARRIED)]
@@ -81,7 +89,7 @@ def site_of(lab: LabConfig) -> Site:
     """What rules for this lab must fit."""
     return Site(
         drivers={name: device.spec for name, device in lab.devices.items()},
-        furnaces={name: furnace.watched_by or "" for name, furnace in lab.furnaces.items()},
+        furnaces=lab.watched,
         modules=list(lab.safety_modules),
     )
 

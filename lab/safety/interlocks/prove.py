@@ -245,6 +245,8 @@ def _readings(
     """Readings of `names` that make all claims true, in the field's words; None where there are none."""
     z3 = _z3()
     solver = z3.Solver()
+    # Its own handling of Ctrl-C would leave the process with one that ends no wait any more.
+    solver.set("ctrl_c", False)
     solver.set("timeout", int(PATIENCE_S * 1000))
     solver.add(*claims, *encoding.bounds, *(also or []))
     answer = solver.check()

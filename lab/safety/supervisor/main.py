@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -82,6 +83,8 @@ def prepare_process() -> None:
     with suppress(PermissionError):
         os.nice(NICE)
     sys.setswitchinterval(SWITCH_S)
+    # A module that answers nonsense would be told of ten times a second; the snapshot tells it.
+    logging.getLogger("pymodbus").propagate = False
     sys.excepthook = _die
     threading.excepthook = lambda args: _die(args.exc_type, args.exc_value, args.exc_traceback)
 

@@ -310,6 +310,10 @@ class SupervisedModule:
         self._link = link
         self.name = name
 
+    def identify(self) -> str:
+        """What it is by the supervisor's last reading; raises as `read` does."""
+        return f"safety module, watchdog {self.read().watchdog.name.lower()}"
+
     def read(self) -> SafetyReading:
         """What the supervisor read last.
 
