@@ -240,7 +240,7 @@ class Instrument(Device):
 
     def _seen(self) -> None:
         self._seen_s = self.clock.now()
-        self._publish(comm_ok=1)
+        self._published["comm_ok"].publish(1, self._seen_s)
 
     def _lost(self, error: DriverError) -> float:
         self.last_error = error

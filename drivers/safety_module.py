@@ -53,7 +53,7 @@ class SafetyModule:
         Raises:
             LinkError: When nobody answers.
         """
-        inputs, coils, analogue, holding = self.link.read_sure(LOOK, _near)
+        inputs, coils, analogue, holding = self._read_blocks()
         if not self.link.has_checksum:
             analogue = self._settled(analogue)
         return _parse(inputs, coils, analogue, holding)
@@ -111,6 +111,9 @@ class SafetyModule:
         ((found,),) = self.link.read_sure((PERMIT,))
         return bool(found)
 
+    def _read_blocks(self) -> list[tuple[int, ...]]:
+        return self.link.read_sure(LOOK, near)
+
     def _settled(self, analogue: tuple[int, ...]) -> tuple[int, ...]:
         """Give analogue inputs of which each counts once it came twice; one that does not has no value by itself."""
         values, states = list(analogue[: wire.CHANNELS]), list(analogue[wire.CHANNELS :])
@@ -158,7 +161,7 @@ def _parse(
     return wire.parse_reading(tuple(map(bool, inputs)), tuple(map(bool, coils)), analogue, holding)
 
 
-def _near(question: Question, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+def near(question: Question, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Whether two readings of a block say the same, but for what is measured and for the sign of life."""
     match question.table:
         case "inputs":

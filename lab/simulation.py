@@ -71,18 +71,20 @@ def simulate(
         trouble: What is done to the wires.
 
     Raises:
-        UsageError: Where the simulator cannot serve this.
+        UsageError: Where the simulator cannot serve this; with the line of the lab file where it is about one.
     """
     from sim import SimError, serve, warm_up
     from sim.relay import Schedule
 
     if prompt:
         warm_up()
-    laboratory = _laboratory(config, set(names), results, seed, truth, paced=trouble.paced)
     try:
+        laboratory = _laboratory(config, set(names), results, seed, truth, paced=trouble.paced)
         wires = serve(laboratory, clock, folder, ports, log, faults=trouble.fault_log, record=trouble.record)
     except SimError as error:
-        raise UsageError(str(error)) from None
+        whose = error.instrument
+        place = f"{config.place_of(whose)}: " if whose in config.devices else ""
+        raise UsageError(f"{place}{error}") from None
     if trouble.faults:
         wires.relay.start(Schedule(trouble.faults, trouble.fault_seed))
     return wires
@@ -148,12 +150,14 @@ def _laboratory(
 def _instrument(
     name: str, device: DeviceFile, simulated: set[str], results: Path, *, paced: bool = False
 ) -> Instrument:
+    from sim.errors import concerning
     from sim.model import model_of
     from sim.spec import Instrument
 
     model = model_of_device(device)
     address = device.address if device.place.simulated else f"sim:{model}"
-    known = model_of(Instrument(name, model, address)).options
+    with concerning(name):
+        known = model_of(Instrument(name, model, address)).options
     told: dict[str, object] = {
         **device.told,
         "slots": device.slots,

@@ -593,12 +593,16 @@ class _Builder:
 
     def build(self, name: str, device: DeviceFile, gateway: Gate) -> Any:
         from drivers.address import port_of
+        from drivers.errors import BadAddressError
         from drivers.registry import build
 
         if name in self.modules:
             return self._supervised(name, gateway)
         endpoint = self._endpoints.get(name) or _real_endpoint(device)
-        port = port_of(endpoint)
+        try:
+            port = port_of(endpoint)
+        except BadAddressError as error:
+            raise BadAddressError(f"{name}: {error}") from None
         if port not in self._by_port:
             self._by_port[port] = Bus(name, self._clock, held=True)
         return build(

@@ -11,7 +11,7 @@ dir:PATH                      a folder, for instruments that take and leave file
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sim.errors import BadAddressError
@@ -21,6 +21,8 @@ _RTU = re.compile(r"modbus-rtu:(?P<path>.*[^/])/(?P<unit>\d+)")
 _TCP = re.compile(r"modbus-tcp://(?P<place>[^/]+:(?P<port>\d+))/(?P<unit>\d+)")
 _SOCKET = re.compile(r"socket://(?P<place>[^/]+:(?P<port>\d+))")
 _DIR = re.compile(r"dir:(?P<path>.+)")
+LAST_PORT = 65535
+LAST_UNIT = 247
 _PTY = re.compile(r"pty:(?P<path>.*[^/])|(?P<device>/.*[^/])")
 
 
@@ -56,6 +58,8 @@ class Spot:
     """What is spoken here."""
     ear: str | None = None
     """What one of several on a line listens to, where it is not Modbus: a letter, a number."""
+    address: str = field(default="", compare=False)
+    """As the lab file says it, for errors."""
 
     def endpoint(self, found: str) -> str:
         """Give the address that a client uses, once the path or port of the wire has been found."""
@@ -78,8 +82,16 @@ def spot_of(instrument: Instrument, usual: Carrier, language: Language) -> Spot:
             f"{instrument.name}: {instrument.address!r} is no address for a simulated {instrument.model}, which speaks "
             f"{language}: write sim:{instrument.model}, or {_forms(language)}"
         )
+    if spot.port > LAST_PORT:
+        raise BadAddressError(
+            f"{instrument.name}: {instrument.address!r}: port {spot.port} is above {LAST_PORT}: write another"
+        )
+    if spot.unit is not None and not 1 <= spot.unit <= LAST_UNIT:
+        raise BadAddressError(
+            f"{instrument.name}: {instrument.address!r}: unit {spot.unit} is outside 1 to {LAST_UNIT}: write another"
+        )
     ear = instrument.options.get("unit")
-    return replace(spot, language=language, ear=None if ear is None else str(ear))
+    return replace(spot, language=language, ear=None if ear is None else str(ear), address=instrument.address)
 
 
 def _parse(instrument: Instrument, usual: Carrier, modbus: bool) -> Spot | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.addresses import Spot, spot_of
-from sim.errors import BadOptionError, UnknownLotError
+from sim.errors import BadOptionError, UnknownLotError, concerning
 from sim.model import Model, model_of, option
 from sim.plant import Plant
 from sim.spec import Flow, Instrument, Laboratory, Lot
@@ -29,12 +29,15 @@ class Site:
 
     def put_up_all(self) -> None:
         """Put up every instrument of the laboratory; raises the family of `SimError`."""
-        models = {instrument.name: model_of(instrument) for instrument in self._laboratory.instruments}
-        self._models = models
+        models = self._models
+        for instrument in self._laboratory.instruments:
+            with concerning(instrument.name):
+                models[instrument.name] = model_of(instrument)
         for instrument in sorted(self._laboratory.instruments, key=lambda i: not models[i.name].first):
             model = models[instrument.name]
-            spot = spot_of(instrument, model.carrier, model.language)
-            self.instruments[instrument.name] = model.put_up(self, instrument, spot)
+            with concerning(instrument.name):
+                spot = spot_of(instrument, model.carrier, model.language)
+                self.instruments[instrument.name] = model.put_up(self, instrument, spot)
 
     # -- for models
 
@@ -71,9 +74,13 @@ class Site:
         return lot
 
     def watch_folder(self, instrument: Instrument, spot: Spot) -> Path:
-        """Give the folder through which an instrument takes and leaves files; looking into it is the model's task."""
+        """Give the folder through which an instrument takes and leaves files; looking into it is the model's task.
+
+        Raises:
+            BadAddressError: It is no folder, cannot be made, or another instrument has it.
+        """
         self._switchboard.add_folder(instrument.name, spot)
-        return folder_of(spot, self._folder)
+        return folder_of(instrument.name, spot, self._folder)
 
     def answer_modbus(self, instrument: Instrument, spot: Spot, unit: ModbusDevice) -> None:
         """Have a Modbus unit answer at its spot, under `Plant.heat`.

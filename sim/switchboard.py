@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim.addresses import Carrier, Language, Spot
-from sim.errors import BadAddressError
+from sim.errors import BadAddressError, SimError
 from sim.wire.hub import Hub
 from sim.wire.modbus_pdu import ModbusDevice
 from sim.wire.modbus_rtu import RtuReceiver
@@ -42,10 +42,20 @@ class Wire:
         return RtuReceiver(send, self.units) if self.spot.carrier is Carrier.PTY else TcpReceiver(send, self.units)
 
 
-def folder_of(spot: Spot, folder: Path) -> Path:
-    """Where the files of an instrument that takes and leaves files really are, made if need be."""
+def folder_of(name: str, spot: Spot, folder: Path) -> Path:
+    """Where the files of an instrument that takes and leaves files really are, made if need be.
+
+    Raises:
+        BadAddressError: It cannot be made there.
+    """
     found = folder / spot.place.rstrip("/").rsplit("/", 1)[-1]
-    found.mkdir(parents=True, exist_ok=True)
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+    except OSError as refusal:
+        raise BadAddressError(
+            f"{name}: {spot.address}: the folder {found} cannot be made ({refusal.strerror}): move what is in the "
+            "way, or write another"
+        ) from refusal
     return found
 
 
@@ -103,7 +113,7 @@ class Switchboard:
     def add_receiver(self, name: str, spot: Spot, open_receiver: OpenReceiver, pace_baud: float | None = None) -> None:
         """Have an instrument that is no Modbus unit answer at its spot; raises as `add_unit`, and for a folder."""
         if spot.carrier is Carrier.FOLDER:
-            raise BadAddressError(f"{name}: it answers on a line, and dir:{spot.place} is a folder: name a line")
+            raise BadAddressError(f"{name}: it answers on a line, and {spot.address} is a folder: name a line")
         wire = self._wire(name, spot, pace_baud)
         others = [wire.names[other] for other in wire.receivers]
         alike = all(other.language is spot.language for other in others)
@@ -120,7 +130,7 @@ class Switchboard:
         """
         if spot.carrier is not Carrier.FOLDER:
             raise BadAddressError(
-                f"{name}: it takes and leaves files, and has the {spot.carrier} {spot.place}: write dir:PATH"
+                f"{name}: it takes and leaves files, and {spot.address} is a {spot.carrier}: write dir:PATH"
             )
         wire = self._wire(name, spot, None)
         if len(wire.names) > 1:
@@ -163,14 +173,20 @@ class Switchboard:
             exact_ports: Whether TCP ports are those of the addresses; else any free ones.
             relay: What stands between the wires and the instruments.
             recorder: What hears all that goes over the wires, faults and all.
+
+        Raises:
+            SimError: For a wire that cannot be plugged in: who was to answer there, its address, and why.
         """
         endpoints: dict[str, str] = {}
         for wire in self._wires.values():
             hub = hubs[wire.spot.language]
             if wire.spot.carrier is Carrier.FOLDER:
-                found = str(folder_of(wire.spot, folder))
+                found = str(folder_of(next(iter(wire.names)), wire.spot, folder))
             else:
-                found = self._plug_in(wire, hub, folder, exact_ports, relay, recorder)
+                try:
+                    found = self._plug_in(wire, hub, folder, exact_ports, relay, recorder)
+                except SimError as error:
+                    raise _about(wire, error) from error
             endpoints |= {name: spot.endpoint(found) for name, spot in wire.names.items()}
         return endpoints
 
@@ -207,5 +223,14 @@ class Switchboard:
     def _taken(self, name: str, wire: Wire) -> BadAddressError:
         others = " and ".join(other for other in wire.names if other != name)
         return BadAddressError(
-            f"{name}: {others} answers at the same {wire.spot.carrier} {wire.spot.place}: give it an address of its own"
+            f"{name}: {others} answers at the same {wire.spot.carrier} as {wire.names[name].address}: "
+            "give it an address of its own"
         )
+
+
+def _about(wire: Wire, error: SimError) -> SimError:
+    """Have an error about a wire name who was to answer there, and the address that says so."""
+    first, spot = next(iter(wire.names.items()))
+    found = type(error)(f"{' and '.join(wire.names)}: {spot.address}: {error}")
+    found.instrument = first
+    return found

@@ -29,8 +29,12 @@ from tests.cases.case import Case
 
 ACT_EVERY = 4
 """Each so many turns something is done, the others are looks; where only actions can be spoiled, each turn."""
-LOOK_S = 3.0
-"""Wall seconds within which a look that was asked for must have been made, well or badly."""
+LOOK_S = 10.0
+"""Wall seconds within which a look that was asked for must have been made, well or badly.
+
+On a wire that is spoiled all the time each of a few dozen questions may take its three tries, and many links share two
+processors.
+"""
 SPOILED = 0.75
 """Part of the actions that something beside the wire spoils, where there is such a thing."""
 PAUSE_S = 0.05

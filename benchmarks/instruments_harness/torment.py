@@ -28,6 +28,7 @@ from benchmarks.instruments_harness.tally import COUNTS, LISTS, Tally
 from drivers.address import port_of
 from drivers.bus import Bus
 from drivers.clock import ScaledClock
+from drivers.errors import LinkError
 from drivers.gate import Command, Granted
 from drivers.pace import STEADY_S
 from drivers.registry import build
@@ -50,6 +51,7 @@ LASTING = 40
 LASTS = {Fault.OTHER_DEVICE: 8, Fault.WRONG_DECIMALS: 16, Fault.DEAD_CONNECTION: 4}
 """Those of them after which a look ends with its first questions, so that this is several looks as well."""
 EXAMPLES = 5
+MEETINGS = 20
 LOTS = {"TiO2-a": Lot("TiO2-a", "TiO2")}
 
 
@@ -123,8 +125,19 @@ def _link(
         "limits": case.limits,
     }
     device = build(case.name, rig.driver, address, {**told, **rig.options}, OpenGate(clock), clock, NoTranscript(), bus)
-    device.identify()
+    _meet(device)
     return Link(rig, case, device, simulation, clock, f"{seed}/{i}")
+
+
+def _meet(device: Any) -> None:
+    """Have a device know its instrument, whose first answers may be late while so many are put up at once."""
+    for _ in range(MEETINGS - 1):
+        try:
+            device.identify()
+            return
+        except LinkError:
+            time.sleep(TIMEOUT_S)
+    device.identify()
 
 
 def _close(buses: list[Bus]) -> None:

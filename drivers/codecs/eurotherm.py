@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntFlag
+from typing import NamedTuple
 
 from drivers.errors import CodecError
 
@@ -82,8 +82,7 @@ NO_READING = int(Summary.SENSOR_BREAK | Summary.OUT_OF_RANGE)
 MANUAL_MODE = int(Summary.MANUAL)
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     """The numbers of one look."""
 
     reading_degc: float
@@ -93,8 +92,7 @@ class Values:
     setpoint_degc: float
 
 
-@dataclass(frozen=True)
-class Flags:
+class Flags(NamedTuple):
     """Registers 257 to 259."""
 
     frozen: bool
@@ -174,13 +172,9 @@ def decode_float(words: Sequence[int]) -> float:
 
 def decode_values(block: Sequence[int], decimals: int, output_decimals: int = 0) -> Values:
     """Read the five registers from `LIVE_BLOCK` on."""
-    reading, target, _, output, setpoint = block
-    return Values(
-        decode_degc(reading, decimals),
-        decode_degc(target, decimals),
-        _percent(decode_degc(output, output_decimals)),
-        decode_degc(setpoint, decimals),
-    )
+    reading, target, _, output, setpoint = map(to_signed, block)
+    degc, percent = 10.0**decimals, 10.0**output_decimals
+    return Values(reading / degc, target / degc, _percent(output / percent), setpoint / degc)
 
 
 def decode_ieee_values(words: Sequence[int]) -> Values:
@@ -215,11 +209,13 @@ def check_values(values: Values, range_degc: tuple[float, float], *, sensor_ok: 
     Raises:
         CodecError: One is not.
     """
-    named = {"target setpoint": values.target_degc, "working setpoint": values.setpoint_degc}
-    if sensor_ok:
-        named["reading"] = values.reading_degc
     low_degc, high_degc = range_degc
-    for name, degc in named.items():
+    named = (
+        ("target setpoint", values.target_degc),
+        ("working setpoint", values.setpoint_degc),
+        ("reading", values.reading_degc if sensor_ok else low_degc),
+    )
+    for name, degc in named:
         if not low_degc <= degc <= high_degc:
             raise CodecError(f"a {name} of {degc:g} degC cannot be, {low_degc:g} to {high_degc:g} degC can")
 

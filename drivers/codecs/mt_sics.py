@@ -105,6 +105,15 @@ def answers(command: str, line: str) -> bool:
     return first in known or first in GENERAL_ERRORS
 
 
+def is_weight(line: str) -> bool:
+    """Whether a line tells of a weight, as those that a balance sends by itself.
+
+    >>> is_weight("S D      12.30 g"), is_weight("ES")
+    (True, False)
+    """
+    return line.split(maxsplit=1)[:1] == ["S"]
+
+
 def reply_id(command: str) -> str:
     """Give the word that a reply to `command` starts with.
 

@@ -144,6 +144,15 @@ def answers(command: str, line: str) -> bool:
     return _found(command, line) is not None or line.strip().lower().startswith(REFUSALS)
 
 
+def is_greeting(line: str) -> bool:
+    """Whether a line is what the server says to whoever connects.
+
+    >>> is_greeting("Connected: Universal Robots Dashboard Server")
+    True
+    """
+    return line.startswith("Connected: Universal Robots")
+
+
 def check(command: str, line: str) -> str:
     """Give what a reply carries, in the words of the robot; empty where it carries nothing.
 

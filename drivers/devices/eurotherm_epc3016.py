@@ -119,7 +119,7 @@ class RegistersEpc3016(SegmentedProgrammer):
         changed = ""
         if self._armed and found != self._watchdog:
             changed = f"its network watchdog is set to {found.settings}, {self._watchdog.settings} was set here"
-        return dataclasses.replace(extra, expired=_expired_text() if expired else "", changed=changed)
+        return extra._replace(expired=_expired_text() if expired else "", changed=changed)
 
 
 def _expired_text() -> str:

@@ -205,11 +205,13 @@ class MtSicsBalance(SicsInstrument):
 
     def _refuse_quantos(self) -> None:
         """Refuse what doses and has a balance inside: it says the same of itself, and knows more commands."""
-        if sics.is_general_error(self._query(ASK_DOOR)):
+        line = self._query(ASK_DOOR)
+        if sics.is_general_error(line):
             return
         raise WrongInstrumentError(
-            f"{self.name}: a Quantos answers at {self.link.url}, not a balance alone: is the address right in the lab "
-            "file? Where its balance is meant, give its serial number there (options: serial)"
+            f"{self.name}: a Quantos answers at {self.link.url} ({ASK_DOOR} with {line.strip()!r}), not a balance "
+            "alone: is the address right in the lab file? Where its balance is meant, give its serial number there "
+            "(options: serial)"
         )
 
     def _read_nameplate(self) -> None:
@@ -289,7 +291,7 @@ class MtSicsBalance(SicsInstrument):
 def _build(parts: Parts) -> MtSicsBalance:
     return MtSicsBalance(
         **parts.base,
-        link=parts.line(software_flow=True),
+        link=parts.line(software_flow=True, unasked=sics.is_weight),
         weighing=Weighing.of(parts, parts.limits["mass"]),
         open_code=int(parts.option("open_code", OPEN_CODE)),
         closed_code=int(parts.option("closed_code", CLOSED_CODE)),

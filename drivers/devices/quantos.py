@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ophyd import Component
 
 from drivers.bus import Job, Waits
+from drivers.codecs import mt_sics as sics
 from drivers.codecs import quantos as wire
 from drivers.codecs.quantos import DosingResult, Head
 from drivers.errors import ActionFailedError, DriverError, LimitError, RefusedError, WrongInstrumentError, about
@@ -321,7 +322,9 @@ def _build(parts: Parts) -> QuantosDoser:
         record_mg=float(parts.option("record_agreement", RECORD_MG)),
     )
     weighing = Weighing.of(parts, wire.MOST_MG)
-    return QuantosDoser(**parts.base, link=parts.line(software_flow=True), weighing=weighing, dosing=dosing)
+    return QuantosDoser(
+        **parts.base, link=parts.line(software_flow=True, unasked=sics.is_weight), weighing=weighing, dosing=dosing
+    )
 
 
 AS_IT_IS = "(as it is set at the instrument)"

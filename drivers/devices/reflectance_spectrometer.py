@@ -11,14 +11,14 @@ from ophyd import Component
 
 from drivers.bus import Job, Waits
 from drivers.codecs import reflectance_spectrometer as wire
-from drivers.codecs.reflectance_spectrometer import Lamp
+from drivers.codecs.reflectance_spectrometer import Lamp, State
 from drivers.errors import ActionFailedError, about
 from drivers.gate import Granted
 from drivers.instrument import Leave
 from drivers.kinds import Kind
 from drivers.pace import STEADY_S
 from drivers.parts.curves import Curve
-from drivers.parts.spectrometer_line import WATCH_S, Shot, SpectrometerLine
+from drivers.parts.spectrometer_line import TRIES, WATCH_S, Shot, SpectrometerLine
 from drivers.signals import Reading
 from drivers.spec import DriverSpec, Option, Parts
 from drivers.status import ActionStatus
@@ -184,10 +184,20 @@ class ReflectanceSpectrometer(SpectrometerLine):
         return number
 
     def _halt(self, grant: Granted) -> Job:
-        """Abort what is being acquired; the lamp stays as it is."""
-        yield from self._patiently(lambda: self.link.send(wire.ABORT, grant))
-        # Whatever waits for an end learns of it at once.
-        self.bus.hasten(self.name)
+        """Abort what is being acquired, and see that it is; the lamp stays as it is."""
+        for _ in range(TRIES):
+            yield from self._patiently(lambda: self.link.send(wire.ABORT, grant))
+            # Commands are not answered, so one that never arrived is known by what goes on.
+            state = yield from self._patiently(self._ask_state)
+            self._publish(state=state.lower())
+            if state is not State.BUSY:
+                # Whatever waits for an end learns of it at once.
+                self.bus.hasten(self.name)
+                return
+        raise ActionFailedError(
+            f"{self.name}: was told {TRIES} times to abort and goes on acquiring ({self._errors()}): stop it at the "
+            "instrument"
+        )
 
     # -- looking
 

@@ -214,7 +214,7 @@ def _robot(parts: Parts) -> URRobot:
     serial, model = parts.option("serial"), parts.option("model")
     dashboard = Dashboard(
         parts.name,
-        parts.line(terminator=b"\n"),
+        parts.line(terminator=b"\n", unasked=wire.is_greeting),
         Series(parts.option("series", Series.E)),
         serial=None if serial is None else str(serial),
         model=model,

@@ -170,10 +170,10 @@ class AibusUnit:
             segment = self._read(self._map.position).value
             reply = self._read(self._map.elapsed)
             progress = segment * 10_000.0 + reply.value
-        # Last: decimals that were changed before the reading was taken are seen then.
-        decimals = self._read(wire.DECIMALS).value
-        if self._known is not None and decimals != self._known[wire.DECIMALS]:
-            self._check_known({**self._known, wire.DECIMALS: decimals})
+        # Every frame has reading and setpoint: those count that come in one frame with their decimals.
+        reply = self._read(wire.DECIMALS)
+        if self._known is not None and reply.value != self._known[wire.DECIMALS]:
+            self._check_known({**self._known, wire.DECIMALS: reply.value})
         return state, reply, progress
 
     def _check_canary(self) -> None:

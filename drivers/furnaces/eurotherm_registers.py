@@ -38,6 +38,18 @@ FLOAT_DIGIT_DEGC = 1e-3
 ILLEGAL_ADDRESS = 2
 
 
+def _holding(address: int, count: int = 1) -> Question:
+    return Question("registers", address, count)
+
+
+FLAGS_ASKED = _holding(wire.FLAGS, wire.FLAGS_COUNT)
+IEEE_VALUES = (_holding(wire.ieee_address(wire.LIVE_BLOCK), 2 * wire.LIVE_COUNT), _holding(wire.PROGRAM_STATUS))
+WIDE_VALUES = (_holding(wire.LIVE_BLOCK, wire.WIDE_COUNT),)
+NARROW_VALUES = (_holding(wire.LIVE_BLOCK, wire.LIVE_COUNT), _holding(wire.PROGRAM_STATUS))
+SUMMARY_ASKED = _holding(wire.SUMMARY - 1, 2)
+"""What a look asks for, in this order, with one of the three for the values."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """One controller as the lab file has it."""
@@ -51,8 +63,7 @@ class Unit:
     """Whether the area of 32-bit numbers is used."""
 
 
-@dataclass(frozen=True)
-class Extra:
+class Extra(NamedTuple):
     """What one model adds to a look."""
 
     progress: float = math.nan
@@ -93,6 +104,8 @@ class EurothermController(ABC):
         self._type, self._decimals = unit.instrument_type, unit.decimals
         self._range_degc = wire.SANE_DEGC
         self._range_words: tuple[int, ...] = ()
+        self._judged_last: tuple[tuple[Seen, Extra], Look] | None = None
+        """What was read last, and what that meant."""
         self._wide = True
         """Whether it reads over addresses that it does not have, as most do."""
 
@@ -105,14 +118,22 @@ class EurothermController(ABC):
 
     def identify(self) -> str:
         """Find out who answers, and how it counts."""
-        (kind,), (firmware,), (decimals,), ends = self._read_mistaking_nothing(
-            (wire.INSTRUMENT_TYPE, 1), (wire.FIRMWARE, 1), (wire.DECIMALS, 1), (wire.RANGE, wire.RANGE_COUNT)
+        # Decimals before and after the range, whose ends count with them: they may be changed in between.
+        (kind,), (firmware,), (decimals,), ends, (after,) = self._read_mistaking_nothing(
+            (wire.INSTRUMENT_TYPE, 1),
+            (wire.FIRMWARE, 1),
+            (wire.DECIMALS, 1),
+            (wire.RANGE, wire.RANGE_COUNT),
+            (wire.DECIMALS, 1),
         )
         self._expect_type(kind)
         self._expect_decimals(decimals)
-        self._range_words = ends
+        self._expect_decimals(after)
+        # Ends that are equal say nothing.
+        self._range_words = ends if ends[0] != ends[1] else ()
         low, high = (wire.decode_degc(word, decimals) for word in ends)
         self._range_degc = wire.sane_range_degc(low, high)
+        self._judged_last = None
         return f"Eurotherm type {kind:#x}, firmware {firmware:#x}"
 
     def _expect_type(self, found: int) -> None:
@@ -153,11 +174,11 @@ class EurothermController(ABC):
     def look(self) -> Look:
         """Look at everything that is published."""
         if not self.link.has_checksum:
-            return self._judged(*self._read_all())
+            return self._judged(self._read_all())
         if self._known_value is None:
             self._check_known()
         try:
-            return self._judged(*self.link.guarded(self._read_all, self._check_read))
+            return self._judged(self.link.guarded(self._read_all, self._check_read))
         except LinkError:
             # Whoever was reconfigured is better told as that.
             self._check_known()
@@ -202,8 +223,13 @@ class EurothermController(ABC):
         seen = self._read_look()
         return seen, self._read_extra(seen.status)
 
-    def _judged(self, seen: Seen, extra: Extra) -> Look:
-        """Say what was seen, where that can be."""
+    def _judged(self, read: tuple[Seen, Extra]) -> Look:
+        """Say what was seen, where that can be; the same words mean the same, and come again and again."""
+        if self._judged_last is None or self._judged_last[0] != read:
+            self._judged_last = read, self._judge(*read)
+        return self._judged_last[1]
+
+    def _judge(self, seen: Seen, extra: Extra) -> Look:
         flags, summary = wire.decode_flags(seen.flags), seen.summary
         values = self._decode_values(seen.values)
         broken = flags.sensor_break or bool(summary & wire.NO_READING)
@@ -218,7 +244,7 @@ class EurothermController(ABC):
             output_percent=values.output_percent,
             state=self._state(seen.status),
             sensor_fault=f"the sensor is broken or out of range (status {summary:#06x})" if broken else "",
-            disobeys=self._disobeys(summary, flags),
+            disobeys=_disobeys(summary, flags),
             expired=extra.expired,
             alarms=wire.alarms_of(summary),
             changed=extra.changed,
@@ -227,11 +253,6 @@ class EurothermController(ABC):
             progress=extra.progress,
             resolution_degc=FLOAT_DIGIT_DEGC if self.unit.ieee else 10.0**-self.decimals,
         )
-
-    def _disobeys(self, summary: int, flags: wire.Flags) -> str:
-        if summary & wire.MANUAL_MODE:
-            return "it is in manual"
-        return f"its control is frozen (register {wire.FLAGS})" if flags.frozen else ""
 
     def _state(self, register: int) -> ProgramState:
         state = self.STATES.get(register)
@@ -334,22 +355,15 @@ class EurothermController(ABC):
 
     def _questions(self) -> tuple[Question, ...]:
         """What every look reads; neighbours differ in length, so that a reply that slips by one is seen at once."""
-        values: tuple[Question, ...]
-        if self.unit.ieee:
-            values = (_holding(wire.ieee_address(wire.LIVE_BLOCK), 2 * wire.LIVE_COUNT), _holding(wire.PROGRAM_STATUS))
-        elif self._wide:
-            values = (_holding(wire.LIVE_BLOCK, wire.WIDE_COUNT),)
-        else:
-            values = (_holding(wire.LIVE_BLOCK, wire.LIVE_COUNT), _holding(wire.PROGRAM_STATUS))
-        asked = (_holding(wire.FLAGS, wire.FLAGS_COUNT), *values, _holding(wire.SUMMARY - 1, 2))
+        values = IEEE_VALUES if self.unit.ieee else WIDE_VALUES if self._wide else NARROW_VALUES
+        asked = (FLAGS_ASKED, *values, SUMMARY_ASKED)
         return asked if self.link.has_checksum else (*asked, _holding(self._known_address))
 
     def _seen(self, blocks: Sequence[tuple[int, ...]]) -> Seen:
         flags, values, *rest = blocks
         if len(values) == wire.WIDE_COUNT:
             ends = values[wire.RANGE - wire.LIVE_BLOCK :][: wire.RANGE_COUNT]
-            known = ends if len(set(self._range_words)) > 1 else None
-            return Seen(flags, values[: wire.LIVE_COUNT], values[-1], rest[0][1], known)
+            return Seen(flags, values[: wire.LIVE_COUNT], values[-1], rest[0][1], ends if self._range_words else None)
         return Seen(flags, values, rest[0][0], rest[1][1])
 
     def _decode_values(self, words: Sequence[int]) -> Values:
@@ -402,8 +416,10 @@ class EurothermController(ABC):
         return None
 
 
-def _holding(address: int, count: int = 1) -> Question:
-    return Question("registers", address, count)
+def _disobeys(summary: int, flags: wire.Flags) -> str:
+    if summary & wire.MANUAL_MODE:
+        return "it is in manual"
+    return f"its control is frozen (register {wire.FLAGS})" if flags.frozen else ""
 
 
 def _ignore(_: tuple[int, ...]) -> None:

@@ -153,7 +153,7 @@ class PanelWatch:
     def _wrong(self, look: Look, now_s: float) -> list[str]:
         found = [text for text in (look.expired, look.alarms) if text]
         stood_s = self._setpoint.for_s(look.setpoint_degc, now_s)
-        if look.state is ProgramState.RESET and not is_at_target(look) and stood_s >= STANDS_S:
+        if stood_s >= STANDS_S and look.state is ProgramState.RESET and not is_at_target(look):
             found.append(f"its working setpoint stands at {look.setpoint_degc:g} degC, not {look.target_degc:g} degC")
         frozen_s = self._reading.for_s(look.reading_degc, now_s)
         if look.resolution_degc <= FINE_DEGC and frozen_s >= FROZEN_S and self._reading.looks >= FROZEN_LOOKS:

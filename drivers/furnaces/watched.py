@@ -84,7 +84,7 @@ class WatchedFurnace(Instrument):
             reading_degc=look.reading_degc,
             setpoint_degc=look.setpoint_degc,
             output_percent=look.output_percent,
-            program_status=look.state.value,
+            program_status=str(look.state),
             local_override=int(self._panel.local),
             trouble=trouble,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from drivers.address import FolderAddress, ModbusAddress, SerialAddress, SocketAddress, parse_address
 from drivers.errors import BadAddressError
 from drivers.links.frames import FramesLink
-from drivers.links.line import ACT_S, LineLink
+from drivers.links.line import ACT_S, Accepts, LineLink
 from drivers.links.modbus import ModbusLink
 from drivers.links.modbus_port import ModbusPort
 from drivers.links.port import SharedPort
@@ -54,6 +54,7 @@ def open_line(
     stop_bits: int = 1,
     data_bits: int = 8,
     software_flow: bool = False,
+    unasked: Accepts | None = None,
 ) -> LineLink:
     """Make the link for lines to a serial port or ``socket://``; devices behind one port share it.
 
@@ -73,6 +74,7 @@ def open_line(
         stop_bits: 1 or 2.
         data_bits: 5 to 8.
         software_flow: XON/XOFF.
+        unasked: Tells a line that the instrument may say by itself, such as a greeting.
 
     Raises:
         BadAddressError: Where the address is of another kind, or the port is used otherwise by another device.
@@ -93,6 +95,7 @@ def open_line(
         timeout_s=timeout_s,
         port=port,
         recognition=bus.recognition(device),
+        unasked=unasked,
     )
 
 

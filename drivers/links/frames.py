@@ -18,6 +18,7 @@ from drivers.address import FolderAddress, ModbusAddress, parse_address
 from drivers.errors import BadAddressError, CodecError, LinkError
 from drivers.gate import Granted
 from drivers.links.grant import check_grant
+from drivers.links.strangers import repeated, stranger
 from drivers.links.stream import StreamPort
 from drivers.recognition import Recognition
 from drivers.transcript import Transcript
@@ -79,16 +80,11 @@ class FramesLink:
 
         Raises:
             LinkError: When no try was answered soundly.
+            WrongInstrumentError: When somebody else answers whoever is asked who it is.
         """
-        cause: Exception | None = None
-        for _ in range(self.tries):
-            self._prepare()
-            try:
-                return self._exchange(request, reply_length, check)
-            except FAILURES as error:
-                cause = error
-        self._port.gave_up(self.device, self._recognition)
-        raise self._failed(self.tries, cause) from cause
+        if self._recognition is not None and self._recognition.is_meeting:
+            return self._meet(request, reply_length, check)
+        return self._query(request, reply_length, check, lambda: None)
 
     def act(self, request: bytes, grant: Granted, reply_length: Length, *, check: Check) -> bytes:
         """Command something, once, and give the reply.
@@ -121,6 +117,38 @@ class FramesLink:
         self._port.close()
 
     # -- one exchange
+
+    def _query(self, request: bytes, length: Length, check: Check, after_try: Callable[[], None]) -> bytes:
+        cause: Exception | None = None
+        for _ in range(self.tries):
+            self._prepare()
+            try:
+                return self._exchange(request, length, check)
+            except FAILURES as error:
+                cause = error
+            after_try()
+        self._port.gave_up(self.device, self._recognition)
+        raise self._failed(self.tries, cause) from cause
+
+    def _meet(self, request: bytes, length: Length, check: Check) -> bytes:
+        """Ask somebody who is not known yet, and listen to all that is said."""
+        tries: list[bytes] = []
+        heard = self._port.overheard = bytearray()
+
+        def note() -> None:
+            tries.append(bytes(heard))
+            heard.clear()
+
+        try:
+            return self._query(request, length, check, note)
+        except LinkError as error:
+            foreign = [[said] if said not in (b"", request) else [] for said in tries]
+            said = repeated(foreign)
+            if said is None or _holds_reply(said, length, check):
+                raise
+            raise stranger(self.device, self.url, said, serial=not self.url.startswith("socket:")) from error
+        finally:
+            self._port.overheard = None
 
     def _prepare(self) -> None:
         self._port.prepare(self.device, self.url, self._recognition)
@@ -169,3 +197,15 @@ class FramesLink:
             f"{self.device}: nobody answers at {self.url} ({count} of {self.timeout_s:g} s{cause or ''}): "
             "is the instrument on and the address right in the lab file?"
         )
+
+
+def _holds_reply(said: bytes, length: Length, check: Check) -> bool:
+    """Whether a sound reply is in what was said, which was late then."""
+    for at in range(len(said)):
+        needed = length if isinstance(length, int) else length(said[at:])
+        try:
+            check(said[at : at + needed])
+        except CodecError:
+            continue
+        return True
+    return False

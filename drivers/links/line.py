@@ -12,13 +12,14 @@ share one wire, where each knows what is meant for it. One thread at a time uses
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from drivers.address import FolderAddress, ModbusAddress, parse_address
 from drivers.errors import BadAddressError, LinkError
 from drivers.gate import Granted
 from drivers.links.grant import check_grant
 from drivers.links.settings import LineSettings
+from drivers.links.strangers import repeated, stranger
 from drivers.links.stream import StreamPort
 from drivers.recognition import Recognition
 from drivers.transcript import Transcript
@@ -52,6 +53,7 @@ class LineLink:
         software_flow: bool = False,
         port: StreamPort | None = None,
         recognition: Recognition | None = None,
+        unasked: Accepts | None = None,
     ) -> None:
         """Join a port; nothing is opened before its first use.
 
@@ -67,6 +69,7 @@ class LineLink:
             software_flow: XON/XOFF, for a serial port of its own.
             port: The wire, shared with other devices; one of its own where it is missing.
             recognition: Knows who is at the other end.
+            unasked: Tells a line that the instrument may say by itself, such as a greeting.
         """
         where = parse_address(url)
         if isinstance(where, ModbusAddress | FolderAddress):
@@ -78,6 +81,7 @@ class LineLink:
         self._port = port or StreamPort(where, transcript, settings=settings)
         self._port.users.add(device)
         self._recognition = recognition
+        self._unasked = unasked
 
     def query(self, line: str, *, accepts: Accepts | None = None, timeout_s: float | None = None) -> str:
         """Ask something that changes nothing; asked again when no answer comes.
@@ -89,21 +93,11 @@ class LineLink:
 
         Raises:
             LinkError: When no try was answered.
+            WrongInstrumentError: When somebody else answers whoever is asked who it is.
         """
-        cause: LinkError | None = None
-        for _ in range(self.tries):
-            self._prepare()
-            try:
-                self._port.send(self.device, self._encode(line))
-                reply = self._read_line(timeout_s, accepts)
-            except LinkError as error:
-                cause = error
-                continue
-            if reply is not None:
-                return reply
-            self._port.settle(self.device)
-        self._port.gave_up(self.device, self._recognition)
-        raise cause or self.silence(self.tries, timeout_s)
+        if self._recognition is not None and self._recognition.is_meeting:
+            return self._meet(line, accepts, timeout_s)
+        return self._query(line, accepts, timeout_s, lambda: None)
 
     def act(self, line: str, grant: Granted, *, accepts: Accepts | None = None, timeout_s: float | None = None) -> str:
         """Command something, once, and give the reply.
@@ -165,6 +159,52 @@ class LineLink:
         self._port.close()
 
     # -- the port
+
+    def _query(self, line: str, accepts: Accepts | None, timeout_s: float | None, after_try: Callable[[], None]) -> str:
+        cause: LinkError | None = None
+        for _ in range(self.tries):
+            self._prepare()
+            try:
+                self._port.send(self.device, self._encode(line))
+                reply = self._read_line(timeout_s, accepts)
+            except LinkError as error:
+                cause = error
+            else:
+                if reply is not None:
+                    return reply
+                self._port.settle(self.device)
+            after_try()
+        self._port.gave_up(self.device, self._recognition)
+        raise cause or self.silence(self.tries, timeout_s)
+
+    def _meet(self, line: str, accepts: Accepts | None, timeout_s: float | None) -> str:
+        """Ask somebody who is not known yet, and listen to all that is said."""
+        tries: list[list[bytes]] = []
+        heard = self._port.overheard = bytearray()
+
+        def note() -> None:
+            *whole, rest = bytes(heard).split(self._line_end)
+            heard.clear()
+            tries.append([*whole, rest])
+
+        try:
+            return self._query(line, accepts, timeout_s, note)
+        except LinkError as error:
+            said = repeated([self._foreign(pieces, line, accepts) for pieces in tries])
+            if said is None:
+                raise
+            raise stranger(self.device, self.url, said, serial=not self.url.startswith("socket:")) from error
+        finally:
+            self._port.overheard = None
+
+    def _foreign(self, pieces: Sequence[bytes], line: str, accepts: Accepts | None) -> list[bytes]:
+        """Give what was said and answers nothing, nor is our own line that came back; none where an answer was late."""
+        said = [(piece, piece.decode("latin-1").strip(PADDING)) for piece in pieces]
+        whole = [text for _, text in said[:-1] if text]
+        if any(accepts is None or accepts(text) for text in whole):
+            return []
+        own = self._unasked or (lambda _: False)
+        return [piece for piece, text in said if text not in ("", line) and not own(text)]
 
     def _prepare(self) -> None:
         self._port.prepare(self.device, self.url, self._recognition)

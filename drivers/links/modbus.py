@@ -6,8 +6,9 @@ Questions are repeated, commands are sent once. Addresses are those on the wire,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from pymodbus.pdu import ModbusPDU
@@ -78,6 +79,11 @@ class Question:
     address: int
     count: int
 
+    @cached_property
+    def request(self) -> bytes:
+        """What asks it."""
+        return frames.read_request(self.table, self.address, self.count)
+
 
 Near = Callable[[Question, tuple[int, ...], tuple[int, ...]], bool]
 """Whether two readings of a block say the same."""
@@ -120,8 +126,6 @@ class ModbusLink:
         """How often in a row several questions at once were not answered, and then were one by one."""
         self._doubted = False
         """Whether several questions at once were not answered last time."""
-        self._sure: dict[Question, tuple[int, ...]] = {}
-        """What was read last and believed, where the wire has no checksum."""
 
     @property
     def has_checksum(self) -> bool:
@@ -137,19 +141,19 @@ class ModbusLink:
             LinkError: When nobody answers soundly.
             RefusedError: When the unit answers with an exception.
         """
-        return self._ask(Question("registers", address, count))
+        return self._ask((Question("registers", address, count),))[0]
 
     def read_inputs(self, address: int, count: int) -> tuple[int, ...]:
         """Read input registers (function 4); raises as `read_registers`."""
-        return self._ask(Question("inputs", address, count))
+        return self._ask((Question("inputs", address, count),))[0]
 
     def read_discrete(self, address: int, count: int) -> tuple[bool, ...]:
         """Read discrete inputs (function 2); raises as `read_registers`."""
-        return tuple(map(bool, self._ask(Question("discrete", address, count))))
+        return tuple(map(bool, self._ask((Question("discrete", address, count),))[0]))
 
     def read_coils(self, address: int, count: int) -> tuple[bool, ...]:
         """Read coils (function 1); raises as `read_registers`."""
-        return tuple(map(bool, self._ask(Question("coils", address, count))))
+        return tuple(map(bool, self._ask((Question("coils", address, count),))[0]))
 
     def read_together(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
         """Read several blocks; each comes as its bits or words, in the order of the questions.
@@ -174,14 +178,14 @@ class ModbusLink:
             else:
                 self._one_by_one = 0
                 return blocks
-        blocks = [self._ask(question) for question in questions]
+        blocks = self._ask(questions)
         if at_once and self._doubted:
             self._doubted = False
             self._one_by_one += 1
         return blocks
 
     def read_sure(self, questions: Sequence[Question], near: Near = _equal) -> list[tuple[int, ...]]:
-        """Read several blocks; where the wire has no checksum, what is new counts once it came twice.
+        """Read several blocks; where the wire has no checksum, until two readings in a row agree.
 
         Args:
             questions: As for `read_together`.
@@ -191,26 +195,19 @@ class ModbusLink:
             LinkError: When nobody answers soundly, or something else each time.
             RefusedError: When the unit answers one with an exception.
         """
-        found = self.read_together(questions)
         if self.has_checksum:
-            return found
-        sure = self._sure
+            return self.read_together(questions)
+        twice = self.read_together((*questions, *questions))
+        before, found = twice[: len(questions)], twice[len(questions) :]
         for _ in range(READINGS):
-            new = [i for i, q in enumerate(questions) if q not in sure or not near(q, found[i], sure[q])]
-            sure.update({q: found[i] for i, q in enumerate(questions) if i not in new})
-            if not new:
+            if all(map(near, questions, found, before)):
                 return found
-            again = self.read_together([questions[i] for i in new])
-            for i, block in zip(new, again, strict=True):
-                if near(questions[i], block, found[i]):
-                    sure[questions[i]] = block
-                found[i] = block
-        if any(q not in sure or not near(q, found[i], sure[q]) for i, q in enumerate(questions)):
-            raise LinkError(
-                f"{self.device}: {self.address} answers something else each time, {READINGS} times in a row: "
-                "is the wire disturbed?"
-            )
-        return found
+            # All of it again: blocks that bracket each other belong to one moment.
+            before, found = found, self.read_together(questions)
+        raise LinkError(
+            f"{self.device}: {self.address} answers something else each time, {READINGS} times in a row: "
+            "is the wire disturbed?"
+        )
 
     def guarded(self, read: Callable[[], T], canary: Callable[[T], None]) -> T:
         """Give what several questions in `read` give, where `canary` shows that none was mixed up.
@@ -270,44 +267,56 @@ class ModbusLink:
 
     # -- transactions
 
-    def _exchange(self, requests: Sequence[bytes]) -> list[ModbusPDU]:
-        replies = self._port.exchange(
-            self.device, self._unit, requests, address=self.address, recognition=self._recognition
-        )
-        return [frames.decode_reply(reply) for reply in replies]
-
     def _at_once(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
-        requests = [frames.read_request(q.table, q.address, q.count) for q in questions]
-        replies = self._exchange(requests)
-        for reply, request in zip(replies, requests, strict=True):
-            if reply.isError():
-                raise self._refused(reply, request)
+        replies = self._port.at_once(
+            self.device,
+            self._unit,
+            [question.request for question in questions],
+            address=self.address,
+            recognition=self._recognition,
+        )
         return [self._block(reply, question) for reply, question in zip(replies, questions, strict=True)]
 
-    def _ask(self, question: Question) -> tuple[int, ...]:
-        cause: DriverError | None = None
-        request = frames.read_request(question.table, question.address, question.count)
-        for is_again in (False, *(True,) * (self._port.tries - 1)):
-            if is_again and isinstance(cause, RefusedError):
-                time.sleep(BUSY_S)
+    def _in_turn(self, requests: Sequence[bytes]) -> Iterator[bytes]:
+        return self._port.in_turn(
+            self.device, self._unit, requests, address=self.address, recognition=self._recognition
+        )
+
+    def _ask(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
+        """Ask one question after the other, each again where it was not answered soundly."""
+        blocks: list[tuple[int, ...]] = []
+        failures = 0
+        while len(blocks) < len(questions):
+            left = questions[len(blocks) :]
             try:
-                (reply,) = self._exchange((request,))
-                if not reply.isError():
-                    return self._block(reply, question)
+                for question, reply in zip(left, self._in_turn([q.request for q in left]), strict=True):
+                    try:
+                        blocks.append(self._block(reply, question))
+                    except (UnreachedError, ModbusRefusedError) as refusal:
+                        # Here, for what refuses to say who it is is not asked again.
+                        failures += 1
+                        self._bear(refusal, failures)
+                        break
+                    failures = 0
             except (NoReplyError, CodecError) as error:
-                cause = error
-                continue
-            cause = self._refused(reply, request)
-            if reply.exception_code not in BUSY | UNREACHED:
-                raise cause
-        if not isinstance(cause, RefusedError):
+                failures += 1
+                self._bear(error, failures)
+        return blocks
+
+    def _bear(self, error: DriverError, failures: int) -> None:
+        """Wait until a question that failed may be asked again; raises where it is not."""
+        if isinstance(error, ModbusRefusedError):
+            if error.code not in BUSY or failures >= self._port.tries:
+                raise error
+            time.sleep(BUSY_S)
+        elif failures >= self._port.tries:
             self._port.gave_up(self.device, self._recognition)
-        raise self._unanswered(self._port.tries, cause)
+            raise self._unanswered(failures, error)
 
     def _tell(self, request: bytes, echoes: Callable[[ModbusPDU], bool], grant: Granted) -> None:
         check_grant(self.device, grant)
         try:
-            (reply,) = self._exchange((request,))
+            reply = frames.decode_reply(next(self._in_turn((request,))))
         except (NoReplyError, CodecError) as error:
             raise self._unanswered(1, error) from error
         if reply.isError():
@@ -319,8 +328,15 @@ class ModbusLink:
                 "was carried out is unknown: is another program on the line?"
             )
 
-    def _block(self, reply: ModbusPDU, question: Question) -> tuple[int, ...]:
+    def _block(self, reply: bytes, question: Question) -> tuple[int, ...]:
         """Give what a reply holds, where it is one to this question."""
+        values = frames.values_in(reply, question.table, question.count)
+        return self._odd_block(frames.decode_reply(reply), question) if values is None else values
+
+    def _odd_block(self, reply: ModbusPDU, question: Question) -> tuple[int, ...]:
+        """The same for a reply that is not the plain one to this question: a refusal, or one to another question."""
+        if reply.isError():
+            raise self._refused(reply, question.request)
         function, count = frames.READS[question.table].function_code, question.count
         if reply.function_code != function:
             self._port.doubt(self.device)
@@ -346,7 +362,7 @@ class ModbusLink:
             f"{question.count}: this was the reply to another question; is another program on the line?"
         )
 
-    def _unanswered(self, tries: int, cause: DriverError | None) -> DriverError:
+    def _unanswered(self, tries: int, cause: DriverError) -> DriverError:
         if isinstance(cause, RefusedError | UnreachedError):
             return cause
         if isinstance(cause, CodecError):

@@ -1,4 +1,4 @@
-"""Modbus requests and replies as bytes: pymodbus' own, and what is believed of what comes back.
+"""Modbus requests and replies as bytes: pymodbus' own where they are rare, and what is believed of what comes back.
 
 pymodbus takes any sound frame for a reply and passes over what lies before and after it. Here one counts that is of
 the unit asked and came alone, for who sends more than was asked for cannot be told from who answers late.
@@ -7,11 +7,12 @@ the unit asked and came alone, for who sends more than was asked for cannot be t
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
 from pymodbus.pdu.register_message import (
@@ -32,8 +33,9 @@ READS: Mapping[Table, type[ModbusPDU]] = {
     "inputs": ReadInputRegistersRequest,
 }
 BITS: frozenset[Table] = frozenset({"coils", "discrete"})
-TCP_HEAD, LONGEST = 6, 254
-"""Bytes before the unit, and at most from it on (Messaging on TCP/IP 1.0b, 3.1.3)."""
+TCP_HEAD, LONGEST = struct.Struct(">HHH"), 254
+"""Transaction, protocol and count of bytes, which are before the unit; and how many those are at most (Messaging on
+TCP/IP 1.0b, 3.1.3)."""
 RTU_EXTRA = 3
 """Bytes of an RTU frame beside the reply: the unit, and the checksum."""
 
@@ -41,7 +43,7 @@ RTU_EXTRA = 3
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())
 
 _DECODER = DecodePDU(False)
-_RTU, _TCP = FramerRTU(_DECODER), FramerSocket(_DECODER)
+_RTU = FramerRTU(_DECODER)
 
 # -- requests; instruments are asked the same again and again, so questions are kept as they were made
 
@@ -76,6 +78,22 @@ def _encoded(request: ModbusPDU) -> bytes:
 
 
 # -- replies
+
+
+@lru_cache(maxsize=1024)
+def values_in(reply: bytes, table: Table, count: int) -> tuple[int, ...] | None:
+    """Give so many bits or words of a table from the reply to their question; None where it is any other reply.
+
+    >>> values_in(bytes.fromhex("03 04 02 2b 00 64"), "registers", 2)
+    (555, 100)
+    """
+    length = (count + 7) // 8 if table in BITS else 2 * count
+    if len(reply) != length + 2 or reply[0] != READS[table].function_code or reply[1] != length:
+        return None
+    if table in BITS:
+        bits = int.from_bytes(reply[2:], "little")
+        return tuple(bits >> i & 1 for i in range(count))
+    return struct.unpack_from(f">{count}H", reply, 2)
 
 
 @lru_cache(maxsize=1024)
@@ -129,16 +147,23 @@ class TcpReply(NamedTuple):
 
 def tcp_frame(transaction: int, unit: int, request: bytes) -> bytes:
     """Give what goes over a stream."""
-    return _TCP.encode(request, unit, transaction)
+    return TCP_HEAD.pack(transaction, 0, len(request) + 1) + bytes((unit,)) + request
 
 
-def tcp_reply(received: bytes) -> TcpReply | None:
+def tcp_reply(received: bytes | bytearray) -> TcpReply | None:
     """Give the first reply of a stream, None while it is not complete.
 
     Raises:
         CodecError: Where the stream is none of Modbus: there is no next reply to be found in it then.
     """
-    if len(received) >= TCP_HEAD and (any(received[2:4]) or not 2 <= int.from_bytes(received[4:6]) <= LONGEST):
-        raise CodecError(f"{received[:TCP_HEAD].hex(' ')} came, which begins no Modbus reply")
-    used, unit, transaction, reply = _TCP.decode(received)
-    return TcpReply(transaction, unit, reply, used) if used and reply else None
+    if len(received) < TCP_HEAD.size:
+        return None
+    transaction, protocol, count = TCP_HEAD.unpack_from(received)
+    if protocol or not 2 <= count <= LONGEST:
+        raise CodecError(f"{received[: TCP_HEAD.size].hex(' ')} came, which begins no Modbus reply")
+    used = TCP_HEAD.size + count
+    if (used, len(received)) == (8, 9):
+        used = 9  # some leave the code out when they count an exception's bytes
+    if len(received) < used:
+        return None
+    return TcpReply(transaction, received[TCP_HEAD.size], bytes(received[TCP_HEAD.size + 1 : used]), used)

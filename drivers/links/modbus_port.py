@@ -8,10 +8,10 @@ each reply says which question it answers, and late ones are passed over; a stre
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from drivers.address import ModbusAddress, SerialAddress
-from drivers.errors import CodecError, LinkError
+from drivers.errors import CodecError, DriverError, LinkError
 from drivers.links import modbus_frames as frames
 from drivers.links.port import Now
 from drivers.links.settings import LineSettings
@@ -63,23 +63,21 @@ class ModbusPort(StreamPort):
         self.timeout_s, self.tries = timeout_s, tries
         self.connect_s = timeout_s
         self._transaction = 0
-        self._is_late = False
-        """Whether the time for a reply was over when bytes were read last: no more are waited for then."""
 
     @property
     def takes_several(self) -> bool:
         """Whether several questions may be asked at once: their replies say which one they answer."""
         return not self.mistakable and len(self.users) == 1
 
-    def exchange(
+    def at_once(
         self, link: str, unit: int, requests: Sequence[bytes], *, address: str, recognition: Recognition | None = None
     ) -> list[bytes]:
-        """Send requests on behalf of `link`, each once, and give the replies in their order.
+        """Send requests on behalf of `link`, each once and all in one write, and give the replies in their order.
 
         Args:
             link: Whose they are.
             unit: Whom they are for.
-            requests: One; several where the port `takes_several`.
+            requests: Several, for a port that `takes_several`.
             address: As errors show it.
             recognition: Knows who is at the other end.
 
@@ -91,20 +89,37 @@ class ModbusPort(StreamPort):
             CodecError: When something else came in place of a reply; the same is done.
         """
         self.prepare(link, address, recognition)
-        self._is_late = False
         try:
-            replies = self._over_rtu(link, unit, *requests) if self.mistakable else self._over_tcp(link, unit, requests)
+            replies = self._over_tcp(link, unit, requests)
         except PartlyAnsweredError:
             raise
-        except NoReplyError:
-            self.take(link, len(self.pending))
-            self.settle(link)
-            raise
-        except CodecError as error:
-            self.settle(link)
-            raise CodecError(f"{link}: {error} ({address}): is the line disturbed, or set otherwise?") from error
+        except (LinkError, CodecError) as error:
+            raise self._failed(link, address, error) from error
         self.answered()
         return replies
+
+    def in_turn(
+        self, link: str, unit: int, requests: Sequence[bytes], *, address: str, recognition: Recognition | None = None
+    ) -> Iterator[bytes]:
+        """Send requests on behalf of `link`, each once, the next one when the reply to the one before was taken.
+
+        A serial line that is not suspect is prepared for the first only: what comes unasked between a reply and the
+        next request is seen in place of the next reply, before it or after it.
+
+        Args and errors are those of `at_once`.
+        """
+        for i, request in enumerate(requests):
+            if not self.mistakable:
+                yield from self.at_once(link, unit, (request,), address=address, recognition=recognition)
+                continue
+            if i == 0 or self._suspect:
+                self.prepare(link, address, recognition)
+            try:
+                reply = self._over_rtu(link, unit, request)
+            except (LinkError, CodecError) as error:
+                raise self._failed(link, address, error) from error
+            self.answered()
+            yield reply
 
     def quieten(self, device: str, quiet_s: float) -> None:
         """Read off what comes until nothing did for `quiet_s` wall seconds; closes a wire that is never quiet.
@@ -114,51 +129,50 @@ class ModbusPort(StreamPort):
         if self.mistakable:
             super().quieten(device, quiet_s)
 
-    def _over_rtu(self, link: str, unit: int, request: bytes) -> list[bytes]:
-        deadline_s = time.monotonic() + self.timeout_s
-        self._send(link, frames.rtu_frame(unit, request))
-        while True:
-            self._await(link, deadline_s)
+    def _over_rtu(self, link: str, unit: int, request: bytes) -> bytes:
+        self.send(link, frames.rtu_frame(unit, request))
+        deadline_s, left_s = time.monotonic() + self.timeout_s, self.timeout_s
+        while self.receive(link, left_s):
             reply = frames.rtu_reply(bytes(self.pending), unit)
             if reply is not None:
                 self.take(link, len(self.pending))
-                return [reply]
+                return reply
+            if left_s <= 0.0:
+                break  # what had come when the time was over counted, once
+            left_s = deadline_s - time.monotonic()
+        raise LinkError(self._said_nothing(link))
 
     def _over_tcp(self, link: str, unit: int, requests: Sequence[bytes]) -> list[bytes]:
-        deadline_s = time.monotonic() + self.timeout_s
         asked = {self._next_transaction(): request for request in requests}
-        self._send(link, b"".join(frames.tcp_frame(number, unit, request) for number, request in asked.items()))
+        self.send(link, b"".join(frames.tcp_frame(number, unit, request) for number, request in asked.items()))
+        deadline_s, left_s = time.monotonic() + self.timeout_s, self.timeout_s
         replies: dict[int, bytes] = {}
-        while len(replies) < len(asked):
-            try:
-                self._await(link, deadline_s)
-            except NoReplyError as error:
-                if replies and self.is_open:
-                    raise PartlyAnsweredError(f"{error}: {len(replies)} of {len(asked)} questions") from error
-                raise
-            while (found := frames.tcp_reply(bytes(self.pending))) is not None:
+        while self.receive(link, left_s):
+            while self.pending and (found := frames.tcp_reply(self.pending)) is not None:
                 self.take(link, found.used)
                 if found.transaction in asked and found.unit == unit:
                     replies[found.transaction] = found.reply
-        return [replies[number] for number in asked]
+            if len(replies) == len(asked):
+                return [replies[number] for number in asked]
+            if left_s <= 0.0:
+                break
+            left_s = deadline_s - time.monotonic()
+        if replies:
+            raise PartlyAnsweredError(f"{self._said_nothing(link)}: {len(replies)} of {len(asked)} questions")
+        raise LinkError(self._said_nothing(link))
 
     def _next_transaction(self) -> int:
         self._transaction = self._transaction % LAST_TRANSACTION + 1
         return self._transaction
 
-    def _send(self, link: str, data: bytes) -> None:
-        try:
-            self.send(link, data)
-        except LinkError as error:
-            raise NoReplyError(str(error)) from error
+    def _failed(self, link: str, address: str, error: DriverError) -> DriverError:
+        """Drain or close the wire after a failure; gives what is to be raised."""
+        if isinstance(error, CodecError):
+            self.settle(link)
+            return CodecError(f"{link}: {error} ({address}): is the line disturbed, or set otherwise?")
+        self.take(link, len(self.pending))
+        self.settle(link)
+        return NoReplyError(str(error))
 
-    def _await(self, link: str, deadline_s: float) -> None:
-        """Have more bytes come; what has come when the time is over still counts, once."""
-        left_s = deadline_s - time.monotonic()
-        try:
-            if not self._is_late and self.receive(link, max(0.0, left_s)):
-                self._is_late = left_s <= 0.0
-                return
-        except LinkError as error:
-            raise NoReplyError(str(error)) from error
-        raise NoReplyError(f"{link}: {self.where.url} did not answer within {self.timeout_s:g} s")
+    def _said_nothing(self, link: str) -> str:
+        return f"{link}: {self.where.url} did not answer within {self.timeout_s:g} s"

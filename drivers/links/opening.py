@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import termios
+from contextlib import suppress
 from dataclasses import replace
 
 import serial
@@ -42,6 +44,8 @@ def open_serial(path: str, settings: LineSettings, *, timeout_s: float, write_ti
     Raises:
         OSError: And the others of `OPEN_ERRORS`.
     """
+    if not stat.S_ISCHR(os.stat(path).st_mode):
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
     if os.path.realpath(path).startswith(PSEUDO_TERMINALS):
         settings = replace(settings, data_bits=8, parity="N")
     port = serial.Serial(
@@ -119,7 +123,7 @@ def not_open(
 
 
 def _of_serial(where: SerialAddress, settings: LineSettings, error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
+    number = _number(error)
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
         return "there is no such port: is the adapter plugged in, and the path right in the lab file?"
     if number in (errno.EACCES, errno.EPERM):
@@ -129,9 +133,34 @@ def _of_serial(where: SerialAddress, settings: LineSettings, error: Exception) -
         )
     if number in (errno.EAGAIN, errno.EBUSY):
         return f"it is in use: end the other program that has it (`fuser {where.path}` shows which)"
-    if not isinstance(error, OSError) or number in (errno.EINVAL, errno.ENOTTY):
+    if number == errno.ENOTTY:
+        return (
+            f"it is {_kind(where.path)} and no serial port: write the path of one in the lab file, as "
+            "`ls -l /dev/serial/by-id` shows them"
+        )
+    if not isinstance(error, OSError) or number == errno.EINVAL:
         return f"it does not take {settings.describe()} ({error}): check baud, parity and stop_bits in the lab file"
     return f"{error}: is this a serial port, the adapter plugged in, and the path right in the lab file?"
+
+
+def _number(error: Exception) -> int | None:
+    """The system's number of an error; pyserial leaves it in the error that it had before its own."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    before = error.__context__
+    return before.args[0] if isinstance(before, termios.error) else None
+
+
+def _kind(path: str) -> str:
+    with suppress(OSError):
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            return "a file"
+        if stat.S_ISDIR(mode):
+            return "a folder"
+        if stat.S_ISCHR(mode):
+            return "a device of another kind"
+    return "a socket or pipe"
 
 
 def _of_socket(where: SocketAddress, error: Exception) -> str:

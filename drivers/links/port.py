@@ -20,6 +20,9 @@ SUSPECT_FOR = 60
 SUSPECT_QUIET_S = 0.04
 """Wall seconds that must have passed without a byte on a suspect wire before a request goes out, or its `quiet_s`."""
 
+SERIES_S = 2.0
+"""Wall seconds after which a series of questions that was mixed up is not begun again: the next look will be."""
+
 Now = Callable[[], float]
 T = TypeVar("T")
 
@@ -177,7 +180,10 @@ class SharedPort(ABC):
             LinkError: When that does not succeed in a few tries.
         """
         cause: CodecError | None = None
-        for _ in range(tries):
+        begun_s = time.monotonic()
+        rounds = 0
+        while rounds < tries and time.monotonic() - begun_s <= SERIES_S:
+            rounds += 1
             strays = self.strays
             result = read()
             try:
@@ -190,7 +196,7 @@ class SharedPort(ABC):
             self.settle(device)
         why = f" ({cause})" if cause else ""
         raise LinkError(
-            f"{device}: what came did not answer what was asked, {tries} times in a row{why}: "
+            f"{device}: what came did not answer what was asked, {rounds} times in a row{why}: "
             "is another program on the line, or does the line repeat replies?"
         ) from cause
 

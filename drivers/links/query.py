@@ -16,6 +16,7 @@ from drivers.gate import Granted
 from drivers.links.grant import check_grant
 from drivers.links.opening import connect, not_open
 from drivers.links.settings import LineSettings
+from drivers.links.strangers import repeated, stranger
 from drivers.recognition import Recognition
 from drivers.transcript import Transcript
 
@@ -57,22 +58,31 @@ class QueryLink:
         self._transcript = transcript
         self._recognition = recognition
         self._silences = 0
+        self._heard: list[bytes] = []
+        """What came over the connection and answered nothing, message by message; the last may be incomplete."""
 
     def query(self, message: str, *, accepts: Callable[[str], bool] | None = None) -> str:
         """Ask something that changes nothing; asked again when no answer comes.
 
         Raises:
             LinkError: When no try was answered.
+            WrongInstrumentError: When somebody else answers whoever is asked who it is.
         """
         self._recognize()
         cause: OSError | None = None
+        tries: list[list[bytes]] = []
         for _ in range(self.tries):
             with self._connect() as stream:
+                self._heard = []
                 try:
                     return self._exchange(stream, message, accepts)
                 except OSError as error:
                     cause = error
+                tries.append(self._heard)
         self._silences += 1
+        said = repeated(tries)
+        if said is not None and self._recognition is not None and self._recognition.is_meeting:
+            raise stranger(self.device, self.address, said, serial=False) from cause
         raise self._silence(self.tries, cause) from cause
 
     def act(
@@ -120,22 +130,32 @@ class QueryLink:
             text = raw.decode("latin-1").strip()
             if accepts is None or accepts(text):
                 return text
+            self._heard.append(raw)
 
     def _read_message(self, stream: socket.socket, pending: bytes, deadline_s: float) -> tuple[bytes, bytes]:
         while self._end not in pending:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError(f"no complete reply in {self.timeout_s:g} s")
-            if len(pending) > LONGEST:
-                raise ConnectionError(f"{LONGEST} bytes without an end mark came: wrong instrument?")
-            stream.settimeout(left_s)
-            chunk = stream.recv(65536)
-            if not chunk:
-                raise ConnectionError(f"closed after {len(pending)} bytes of a reply")
-            pending += chunk
+            try:
+                pending += self._read_some(stream, deadline_s, len(pending))
+            except OSError:
+                if pending.strip():
+                    self._heard.append(pending)
+                    self._transcript.frame(self.device, "rx", pending)
+                raise
         end = pending.index(self._end) + len(self._end)
         self._transcript.frame(self.device, "rx", pending[:end])
         return pending[:end], pending[end:]
+
+    def _read_some(self, stream: socket.socket, deadline_s: float, before: int) -> bytes:
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no complete reply in {self.timeout_s:g} s")
+        if before > LONGEST:
+            raise ConnectionError(f"{LONGEST} bytes without an end mark came: wrong instrument?")
+        stream.settimeout(left_s)
+        chunk = stream.recv(65536)
+        if not chunk:
+            raise ConnectionError(f"closed after {before} bytes of a reply")
+        return chunk
 
     def _silence(self, tries: int, cause: OSError | None) -> LinkError:
         count = "1 try" if tries == 1 else f"{tries} tries"

@@ -78,7 +78,11 @@ class SerialStream:
 
     def write(self, data: bytes) -> None:
         """Send; what the system does not take at once is waited for, with a deadline."""
-        data = data[self._write_some(data) :]
+        taken = self._write_some(data)
+        if taken < len(data):
+            self._write_rest(data[taken:])
+
+    def _write_rest(self, data: bytes) -> None:
         begun_s = time.monotonic()
         while data:
             waited_s = time.monotonic() - begun_s
@@ -140,6 +144,24 @@ class TcpStream:
         self._socket.close()
 
 
+class Closed:
+    """A wire that is not open."""
+
+    def read(self, wait_s: float) -> bytes:
+        """Raise ConnectionError, whatever is waited for."""
+        raise ConnectionError("it is not open")
+
+    def write(self, data: bytes) -> None:
+        """Raise ConnectionError, whatever is sent."""
+        raise ConnectionError("it is not open")
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+
+CLOSED = Closed()
+
+
 class StreamPort(SharedPort):
     """A wire and the bytes that came over it and were not taken yet."""
 
@@ -165,15 +187,17 @@ class StreamPort(SharedPort):
         """
         super().__init__(where, settings or LineSettings(), quiet_s=quiet_s, mistakable=mistakable, now=now)
         self.pending = bytearray()
+        self.overheard: bytearray | None = None
+        """All that was taken off `pending` for whatever reason, where somebody wants to know."""
         self.connect_s = CONNECT_S
         self._transcript = transcript
-        self._stream: Stream | None = None
+        self._stream: Stream = CLOSED
         self._user = ""
 
     @property
     def is_open(self) -> bool:
         """Whether the wire is open, as far as is known."""
-        return self._stream is not None
+        return self._stream is not CLOSED
 
     def send(self, device: str, data: bytes) -> None:
         """Send over the open wire.
@@ -183,7 +207,7 @@ class StreamPort(SharedPort):
         """
         self._user = device
         try:
-            self._opened().write(data)
+            self._stream.write(data)
         except OSError as error:
             raise self._broken(device, "while writing", error) from error
         self._transcript.frame(device, "tx", data)
@@ -196,7 +220,7 @@ class StreamPort(SharedPort):
         """
         self._user = device
         try:
-            data = self._opened().read(wait_s)
+            data = self._stream.read(wait_s)
         except OSError as error:
             raise self._broken(device, "while reading", error) from error
         self.pending += data
@@ -208,6 +232,8 @@ class StreamPort(SharedPort):
         del self.pending[:count]
         if data:
             self._transcript.frame(device, "rx", data)
+            if self.overheard is not None:
+                self.overheard += data
         return data
 
     def clear(self, device: str) -> None:
@@ -218,7 +244,7 @@ class StreamPort(SharedPort):
         """
         self._user = device
         for _ in range(CHUNKS):
-            data = self._opened().read(0.0)
+            data = self._stream.read(0.0)
             self.pending += data
             if not data:
                 self._drop(device)
@@ -230,7 +256,7 @@ class StreamPort(SharedPort):
         self._user = device
         give_up_s = time.monotonic() + PATIENCE * quiet_s
         try:
-            while self._stream is not None:
+            while self._stream is not CLOSED:
                 data = self._stream.read(quiet_s)
                 self.pending += data
                 if not data:
@@ -244,20 +270,14 @@ class StreamPort(SharedPort):
     def close(self) -> None:
         """Let go of the wire; the next use opens it again."""
         self._drop(self._user)
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        stream, self._stream = self._stream, CLOSED
+        stream.close()
 
     def _open(self) -> None:
         if isinstance(self.where, SocketAddress):
             self._stream = TcpStream(self.where, self.connect_s)
         else:
             self._stream = SerialStream(self.where.path, self.settings)
-
-    def _opened(self) -> Stream:
-        if self._stream is None:
-            raise ConnectionError("it is not open")
-        return self._stream
 
     def _drop(self, device: str) -> None:
         if self.pending:

@@ -42,7 +42,7 @@ WATCH_S = 1.0
 ALLOWANCE_S = 60.0
 """Lab seconds that an acquisition may take beyond twice its integration."""
 TRIES = 3
-"""How often a setting is sent that is not read back as it was sent."""
+"""How often what can be seen to be taken is sent where it is not."""
 ERRORS = 20
 """More entries than this an error queue does not hold."""
 

@@ -7,6 +7,7 @@ settled by its number, and told again only where it was not begun.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -21,6 +22,9 @@ from drivers.parts.agreement import agreed
 from drivers.parts.stopping import TRIES, Stoppable
 
 log = logging.getLogger(__name__)
+
+LATE_S = 2.0
+"""Wall seconds after which a command whose reply was lost has arrived or never will."""
 
 
 class NotBegunError(ActionFailedError):
@@ -67,6 +71,7 @@ class TextInstrument(Stoppable):
                 heed_stops()
             except ActionFailedError as error:
                 raise NotBegunError(str(error)) from error
+            told_s = time.monotonic()
             try:
                 with about(f"{self.name}: {line}"):
                     number = parse(self.link.act(line, grant))
@@ -76,6 +81,8 @@ class TextInstrument(Stoppable):
                     raise
             except (LinkError, CodecError) as error:
                 log.warning("%s: %s was not answered (%s): it is asked for its jobs", self.name, line, error)
+                # What went out over a connection that broke may be carried out later than a question over the next one.
+                time.sleep(max(0.0, told_s + min(LATE_S, self.link.act_timeout_s) - time.monotonic()))
             else:
                 if number == before + 1:
                     return number

@@ -33,7 +33,6 @@ CHANGE = 0.125
 LEVEL_0 = ("@", "I0", "I1", "I2", "I3", "I4", "I5", "S", "SI", "SIR", "Z", "ZI")
 LEVEL_1 = ("D", "DW", "SR", "T", "TA", "TAC", "TI")
 LEVEL_2 = ("C3", "M21", "SC", "SNR", "TC", "ZC")
-WAITING = frozenset({"S", "SC", "SR", "SNR", "T", "TC", "Z", "ZC"})
 
 
 def _never() -> bool:

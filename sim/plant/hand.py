@@ -101,10 +101,6 @@ class Hand:
             return Hold.GRASPED
         return Hold.DROPPED if self._dropped else Hold.ARRIVED
 
-    def is_closing(self) -> bool:
-        """Whether they were told to close further than they were."""
-        return self._target < self._from
-
     @property
     def _blocked(self) -> bool:
         return self._between and self._from >= WIDTH > self._target

@@ -50,7 +50,7 @@ class Hub:
         """Plug in a pseudo-terminal, whose far side has the stable path `symlink`.
 
         Raises:
-            BadAddressError: Something that is not a symlink lies at the path.
+            BadAddressError: Something that is not a symlink lies at the path, or no symlink can be made there.
         """
         plug = PtyPlug(self, symlink, open_receiver, pace_baud)
         self._plugs.append(plug)
@@ -69,8 +69,8 @@ class Hub:
         except OSError as refusal:
             listener.close()
             raise PortInUseError(
-                f"port {port} of 127.0.0.1 cannot be served ({refusal.strerror}): "
-                "end the program that holds it, or give the lab file another port"
+                f"port {port} of 127.0.0.1 cannot be served ({refusal.strerror}): end the program that holds it "
+                f"(`ss -ltnp 'sport = :{port}'` shows which), or write another port"
             ) from refusal
         listener.listen()
         listener.setblocking(False)

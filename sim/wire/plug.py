@@ -10,7 +10,8 @@ import os
 import socket
 import struct
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -54,9 +55,11 @@ class PtyPlug:
         """Plug it in.
 
         Raises:
-            BadAddressError: Something that is not a symlink lies at the path.
+            BadAddressError: Something that is not a symlink lies at the path, or no symlink can be made there.
         """
-        if symlink.exists() and not symlink.is_symlink():
+        with _made_at(symlink):
+            in_the_way = symlink.exists() and not symlink.is_symlink()
+        if in_the_way:
             raise BadAddressError(
                 f"{symlink} is in the way of a simulated serial port: move that file, or serve in another folder"
             )
@@ -89,10 +92,16 @@ class PtyPlug:
     def _plug_in(self) -> None:
         near, self._far = os.openpty()
         tty.setraw(self._far)  # or CR, LF and echo would be edited
-        beside = self.symlink.with_name(f".{self.symlink.name}.new")
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(os.ttyname(self._far))
-        beside.rename(self.symlink)
+        try:
+            with _made_at(self.symlink):
+                beside = self.symlink.with_name(f".{self.symlink.name}.new")
+                beside.unlink(missing_ok=True)
+                beside.symlink_to(os.ttyname(self._far))
+                beside.rename(self.symlink)
+        except BadAddressError:
+            os.close(near)
+            os.close(self._far)
+            raise
         self._channel = self._hub.attach(near, lambda _: self._receiver, self._pace_baud, self._far)
 
     def _unplug(self) -> None:
@@ -153,6 +162,16 @@ class PortPlug:
 
     def _return(self) -> None:
         self._gone = False
+
+
+@contextmanager
+def _made_at(symlink: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as refusal:
+        raise BadAddressError(
+            f"{symlink} cannot be made ({refusal.strerror}): write another name, or serve in another folder"
+        ) from refusal
 
 
 def _break(connection: socket.socket) -> None:

@@ -86,13 +86,13 @@ def test_everything_is_read_in_one_go(safety: SafetyIO, module: Module) -> None:
     assert safety.comm_ok.get() == 1
     before = module.requests
     look_at(safety)
-    assert module.requests == before + 4
+    assert module.requests == before + 2 * 4
 
 
 def test_it_is_looked_at_as_often_as_the_lab_file_says(safety: SafetyIO, module: Module, clock: JumpClock) -> None:
     clock.sleep_until(JUMP_EPOCH_S + 1.9)
-    # Recognized; all twice at the first look, analogue inputs thrice; once while nothing is new.
-    assert module.requests == 4 + 9 + 3 * 4
+    # Recognized; all twice at each look, analogue inputs once more at the first.
+    assert module.requests == 4 + 1 + 4 * 8
     assert safety.age_s.get() == pytest.approx(0.4)
 
 

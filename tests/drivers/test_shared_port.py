@@ -18,7 +18,7 @@ from drivers.clock import JUMP_EPOCH_S, JumpClock
 from drivers.errors import BadAddressError, GrantError, LinkError
 from drivers.gate import Command, Granted
 from drivers.links import LineLink, LineSettings, open_frames, open_line, open_modbus
-from drivers.links.opening import connect, not_open
+from drivers.links.opening import NotOpenError, connect, not_open
 from drivers.links.port import BackOff
 from drivers.links.stream import StreamPort
 from tests.drivers.fakes import Answer, FakePty, FakeSocket, Noted, RtuSlave, by_line
@@ -113,6 +113,27 @@ def test_why_a_serial_port_cannot_be_opened_is_one_sentence(error: Exception, sa
     assert text.startswith("scale: /dev/ttyS9 cannot be opened: ")
     with pytest.raises(LinkError, match=said):
         raise LinkError(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/dev/null", "a device of another kind"), ("a-file", "a file"), (".", "a folder")]
+)
+def test_what_is_no_serial_port_is_said_in_words_and_left_alone(
+    tmp_path: Path, bus: Bus, noted: Noted, path: str, kind: str
+) -> None:
+    (tmp_path / "a-file").write_text("precious")
+    place = str(tmp_path / path)
+    link, unit = LineLink("scale", place, noted), open_modbus("furnace-1", f"modbus-rtu:{place}/1", noted, bus)
+    before = left_open()
+    for who, ask in (("scale: ", lambda: link.query("a")), ("furnace-1: modbus-rtu:", lambda: unit.read_coils(0, 1))):
+        with pytest.raises(NotOpenError) as refused:
+            ask()
+        said = f"cannot be opened: it is {kind} and no serial port: write the path of one in the lab file, as `ls -l"
+        assert str(refused.value).startswith(who)
+        assert said in str(refused.value)
+        assert "ioctl" not in str(refused.value)
+    assert left_open() == before
+    assert (tmp_path / "a-file").read_text() == "precious"
 
 
 @pytest.mark.parametrize(

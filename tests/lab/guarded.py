@@ -136,7 +136,7 @@ class _Link:
         self._module = module
         self.device = module.name
 
-    def read_sure(self, questions: Sequence[Question], _: Any = None) -> list[tuple[int, ...]]:
+    def read_together(self, questions: Sequence[Question]) -> list[tuple[int, ...]]:
         self._module.answer()
         self._module.reads += 1
         tables: dict[Table, Sequence[int]] = {

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from drivers.errors import BadAddressError, WrongInstrumentError
-from lab.safety.supervisor.wire import is_serial, open_wire
+from drivers.clock import RealClock
+from drivers.codecs import safety_io
+from drivers.errors import BadAddressError, RefusedError, WrongInstrumentError
+from lab.safety.supervisor.wire import SafetyWire, is_serial, open_wire
+from sim import Instrument, Laboratory, Simulation, serve
+from sim.relay import Fault
 from tests.lab.guarded import EXPIRED, OFF, RUNNING, MemoryModule
 
 
@@ -74,3 +82,68 @@ def test_a_serial_port_can_be_held_once() -> None:
 )
 def test_a_serial_line_has_the_time_that_its_replies_need(address: str, timeout_s: float) -> None:
     assert open_wire("safety-1", address, lambda: 0.0, 0.1)._port.timeout_s == timeout_s
+
+
+# ---------------------------------------------------------------- a module that is busy
+
+
+@pytest.fixture
+def simulation(tmp_path: Path) -> Iterator[Simulation]:
+    module = Instrument("safety-1", "safety-io", "modbus-tcp://sim:5020/1")
+    with serve(Laboratory("lab", (module,), {}), RealClock(), tmp_path / "wires") as simulation:
+        yield simulation
+
+
+@pytest.fixture
+def wire(simulation: Simulation) -> Iterator[SafetyWire]:
+    wire = open_wire("safety-1", simulation.endpoints["safety-1"], time.time, 1.0)
+    wire.set_watchdog(600.0)
+    yield wire
+    wire.close()
+
+
+def busy(simulation: Simulation, times: int) -> None:
+    simulation.relay.inject("safety-1", Fault.BUSY, times)
+
+
+def last_trigger(wire: SafetyWire) -> int:
+    return wire.link.read_registers(safety_io.WATCHDOG_TRIGGER, 1)[0]
+
+
+@pytest.mark.system
+def test_a_busy_module_is_told_again_to_open(simulation: Simulation, wire: SafetyWire) -> None:
+    wire.set_output(1, closed=True)
+    busy(simulation, 2)
+    wire.set_output(1, closed=False)
+    assert wire.output(1) is False
+
+
+@pytest.mark.system
+def test_a_busy_module_is_told_again_that_a_scan_was_judged(simulation: Simulation, wire: SafetyWire) -> None:
+    wire.toggle()
+    before = last_trigger(wire)
+    busy(simulation, 2)
+    wire.toggle()
+    assert last_trigger(wire) == before + 1
+
+
+@pytest.mark.system
+def test_a_busy_module_is_told_its_watchdog_again(simulation: Simulation, wire: SafetyWire) -> None:
+    busy(simulation, 2)
+    wire.set_watchdog(60.0)
+    assert wire.watches(wire.read(), 60.0)
+
+
+@pytest.mark.system
+def test_a_module_that_goes_on_being_busy_is_said_so(simulation: Simulation, wire: SafetyWire) -> None:
+    busy(simulation, 3)
+    with pytest.raises(RefusedError, match=r"safety-1: .*busy"):
+        wire.set_output(1, closed=False)
+
+
+@pytest.mark.system
+def test_a_busy_module_is_told_once_to_close(simulation: Simulation, wire: SafetyWire) -> None:
+    busy(simulation, 1)
+    with pytest.raises(RefusedError, match=r"safety-1: .*busy"):
+        wire.set_output(1, closed=True)
+    assert wire.output(1) is False

@@ -6,7 +6,9 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +20,7 @@ import serial
 
 from drivers.transcript import Frame, read_transcript
 from lab.errors import UsageError
-from lab.simulator import Serving, running_simulator, serving
+from lab.simulator import COMMAND, Serving, running_simulator, serving
 from lab.trouble import Trouble
 from tests.lab.conftest import LabFolder
 
@@ -174,3 +176,48 @@ def test_a_paced_serial_line_takes_as_long_as_its_baud(lab_folder: LabFolder, ru
             port.write(request)
             assert len(port.read(7)) == 7
             assert time.monotonic() - began_s >= (8 + 7) * 10 / (config.devices["furnace-1"].baud or 9600)
+
+
+def with_the_mover_at(lab_folder: LabFolder, address: str) -> str:
+    """Give the mover another address and everybody else any free place; gives the mover's place in the file."""
+    text = lab_folder.path("lab.yaml").read_text(encoding="utf-8").replace("socket://sim:7702", "sim:aeris")
+    text = re.sub(r"modbus-tcp://sim:502\d/1", "sim:safety-io", text)
+    lab_folder.write("lab.yaml", text.replace("socket://sim:7101", address))
+    return f"{lab_folder.path('lab.yaml')}:{lab_folder.line_of('lab.yaml', 'mover-1:')}: mover-1: "
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("socket://sim:70000", "'socket://sim:70000': port 70000 is above 65535"),
+        ("modbus-tcp://sim:7101/1", "'modbus-tcp://sim:7101/1' is no address for a simulated text-mover"),
+        ("sim:butler", "no simulator speaks for a 'butler'"),
+        ("pty:sim/" + "x" * 300, "pty:sim/" + "x" * 300 + ": "),
+        ("dir:sim/mover", "it answers on a line, and dir:sim/mover is a folder"),
+    ],
+)
+def test_an_address_that_cannot_be_served_is_said_with_its_line(
+    lab_folder: LabFolder, runtime: Path, address: str, why: str
+) -> None:
+    place = with_the_mover_at(lab_folder, address)
+    with pytest.raises(UsageError) as refused, serving(lab_folder.load(), Serving()):
+        pass
+    assert str(refused.value).startswith(place + why)
+    assert "\n" not in str(refused.value)
+    assert list(runtime.iterdir()) == []
+
+
+def test_a_port_in_use_is_said_with_the_instrument_the_address_and_its_line(
+    lab_folder: LabFolder, runtime: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = with_the_mover_at(lab_folder, f"socket://sim:{port}")
+        words = [*COMMAND, "--lab", str(lab_folder.path("lab.yaml"))]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=30.0, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(
+        f"athanor: {place}socket://sim:{port}: port {port} of 127.0.0.1 cannot be served (Address already in use): "
+        "end the program that holds it"
+    )
+    assert ended.stderr.count("\n") == 1

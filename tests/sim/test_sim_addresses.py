@@ -46,6 +46,15 @@ def test_other_addresses_are_refused_with_what_is_allowed(address: str) -> None:
         spot_of(Instrument("furnace-1", "eurotherm-3216p", address), Carrier.PTY, Language.MODBUS)
 
 
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [("modbus-tcp://sim:65536/1", "port 65536 is above 65535"), ("modbus-rtu:sim/bus/248", "unit 248 is outside 1 to")],
+)
+def test_ports_and_units_that_there_are_not_are_refused(address: str, why: str) -> None:
+    with pytest.raises(BadAddressError, match=rf"^furnace-1: '{address}': {why}"):
+        spot_of(Instrument("furnace-1", "eurotherm-3216p", address), Carrier.PTY, Language.MODBUS)
+
+
 def test_a_text_instrument_does_not_speak_modbus() -> None:
     with pytest.raises(BadAddressError, match=r"which speaks text: write sim:quantos, or pty:NAME"):
         spot_of(Instrument("doser-1", "quantos", "modbus-rtu:sim/doser-1/1"), Carrier.PTY, Language.TEXT)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
 from drivers.clock import JumpClock
 from drivers.errors import ActionFailedError, BusyError, LimitError
-from sim import Instrument
+from sim import Instrument, Laboratory, serve
 from sim.errors import BadOptionError
 from sim.instruments.dh_gripper import DhGripper
 from sim.instruments.robotiq_gripper import RobotiqGripper
@@ -106,6 +108,42 @@ def test_dh_registers(plant: Plant, request_hex: str, reply_hex: str) -> None:
     reply = answer(DhGripper("gripper-1", plant), bytes.fromhex(request_hex))
     assert reply is not None
     assert reply.hex(" ") == reply_hex
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("address", ["modbus-rtu:sim/gripper-2/4", "modbus-tcp://sim:5020/4"])
+def test_a_plain_pymodbus_client_runs_a_dh_gripper(clock: JumpClock, tmp_path: Path, address: str) -> None:
+    told: dict[str, int] = {"device_id": 4}
+    one = Instrument("gripper-2", "dh-gripper", address)
+    with serve(Laboratory("lab", (one,), {}, seed=1), clock, tmp_path / "wires") as simulation:
+        endpoint = simulation.endpoints["gripper-2"].removesuffix("/4")
+        client: Any
+        if endpoint.startswith("modbus-tcp://"):
+            client = ModbusTcpClient("127.0.0.1", port=int(endpoint.rpartition(":")[2]), timeout=1, retries=0)
+        else:
+            path = endpoint.removeprefix("modbus-rtu:")
+            client = ModbusSerialClient(path, baudrate=115200, timeout=1, retries=0)
+        assert client.connect()
+        try:
+            assert client.read_holding_registers(0x0200, count=3, **told).registers == [0, 1, 1000]
+            assert not client.write_register(0x0100, 0xA5, **told).isError()
+            assert client.read_holding_registers(0x0200, count=1, **told).registers == [2]
+            clock.sleep_until(clock.now() + 10.0)
+            for register, value in ((0x0101, 40), (0x0104, 50), (0x0103, 250)):
+                assert not client.write_register(register, value, **told).isError()
+            assert client.read_input_registers(0x0201, count=1, **told).registers == [0]
+            clock.sleep_until(clock.now() + 10.0)
+            assert client.read_holding_registers(0x0200, count=3, **told).registers == [1, 1, 250]
+            assert client.read_holding_registers(0x0103, count=2, **told).registers == [250, 50]
+            for refused, code in (
+                (client.write_register(0x0101, 10, **told), 3),
+                (client.write_register(0x0103, 1001, **told), 3),
+                (client.read_holding_registers(0x0300, count=1, **told), 2),
+                (client.read_coils(0, count=1, **told), 2),
+            ):
+                assert (refused.isError(), refused.exception_code) == (True, code)
+        finally:
+            client.close()
 
 
 def test_a_dh_goal_while_asleep_does_nothing(plant: Plant, clock: JumpClock) -> None:

@@ -148,7 +148,7 @@ def test_on_a_shared_line_one_may_be_deaf_while_the_other_answers(clock: JumpClo
 def test_without_a_unit_of_its_own_nobody_shares_a_line(
     clock: JumpClock, tmp_path: Path, first: object, second: object
 ) -> None:
-    said = "p-2: p-1 answers at the same pseudo-terminal line: give it an address of its own"
+    said = "p-2: p-1 answers at the same pseudo-terminal as pty:sim/line: give it an address of its own"
     with pytest.raises(BadAddressError) as refused:
         served(clock, tmp_path, parrot("p-1", unit=first), parrot("p-2", unit=second))
     assert str(refused.value) == said
@@ -157,8 +157,17 @@ def test_without_a_unit_of_its_own_nobody_shares_a_line(
 def test_who_answers_on_a_line_needs_a_line_and_who_takes_files_a_folder(clock: JumpClock, tmp_path: Path) -> None:
     with pytest.raises(SimError, match="p-1: it answers on a line, and dir:sim/files is a folder: name a line"):
         served(clock, tmp_path, parrot("p-1", "dir:sim/files"))
-    with pytest.raises(SimError, match="n-1: it takes and leaves files, and has the pseudo-terminal line: write dir:"):
+    with pytest.raises(
+        SimError, match="n-1: it takes and leaves files, and pty:sim/line is a pseudo-terminal: write dir:"
+    ):
         served(clock, tmp_path, Instrument("n-1", "models_of_bo.nest", "pty:sim/line"))
     with served(clock, tmp_path, Instrument("n-1", "models_of_bo.nest", "dir:sim/files")) as simulation:
         assert simulation.endpoints["n-1"] == f"dir:{tmp_path}/wires/files"
         assert (tmp_path / "wires" / "files").is_dir()
+
+
+def test_a_file_in_the_way_of_a_folder_is_said_with_whose_it_is(clock: JumpClock, tmp_path: Path) -> None:
+    (tmp_path / "wires").mkdir()
+    (tmp_path / "wires" / "files").write_text("precious")
+    with pytest.raises(SimError, match=r"^n-1: dir:sim/files: the folder .* cannot be made \(File exists\)"):
+        served(clock, tmp_path, Instrument("n-1", "models_of_bo.nest", "dir:sim/files"))

@@ -326,6 +326,30 @@ def test_a_stop_aborts_what_is_acquired(bench: Bench) -> None:
     assert bench.clock.now() < 1_767_225_600.0 + 200.0
 
 
+@pytest.mark.parametrize("lost", [1, 2])
+def test_an_abort_that_never_arrives_is_told_again(bench: Bench, lost: int) -> None:
+    bench.get_ready()
+    status = bench.begin("measure", **{**MEASURE, "averages": 1000})
+    bench.clock.sleep_until(bench.clock.now() + 5.0)
+    bench.lost += ["ABOR"] * lost
+    assert bench.do("stop") is None
+    assert bench.get("state") == "idle"
+    assert "INIT was aborted" in str(bench.end(status))
+
+
+def test_a_spectrometer_that_hears_no_abort_is_told_to_whoever_stops_it(bench: Bench) -> None:
+    bench.get_ready()
+    status = bench.begin("measure", **{**MEASURE, "averages": 1000})
+    bench.clock.sleep_until(bench.clock.now() + 1.0)
+    bench.lost += ["ABOR"] * 3
+    said = str(bench.do("stop"))
+    assert said == (
+        "spec-1: was told 3 times to abort and goes on acquiring (it tells no error): stop it at the instrument"
+    )
+    assert bench.get("state") == "busy"
+    assert bench.end(status) is None
+
+
 def test_a_failed_plan_stops_what_is_asked_for(bench: Bench) -> None:
     bench.device.stop()
     bench.device.stop(success=True)

@@ -232,7 +232,7 @@ def test_closing_takes_wires_threads_and_descriptors_away(
     ("name", "changes", "sentence"),
     [
         ("mover-1", {"model": "butler"}, r"mover-1: no simulator speaks for a 'butler'"),
-        ("mover-1", {"address": "pty:sim/doser-1"}, r"doser-1 answers at the same pseudo-terminal doser-1"),
+        ("mover-1", {"address": "pty:sim/doser-1"}, r"doser-1 answers at the same pseudo-terminal as pty:sim/doser-1"),
         ("furnace-2", {"address": "modbus-rtu:sim/bus-1/1"}, r"furnace-2: furnace-1 answers at the same"),
         ("furnace-1", {"options": {"watched_by": "nobody"}}, r"watched_by 'nobody' is no safety-io .* safety-1"),
         ("furnace-1", {"options": {"slots": 0}}, r"furnace-1: slots 0 is no whole number"),
@@ -265,8 +265,9 @@ def test_a_port_in_use_is_named(laboratory: Laboratory, clock: JumpClock, tmp_pa
         port = taken.getsockname()[1]
         wanted = one_wire_less(laboratory, "mover-1", address=f"socket://sim:{port}")
         one = dataclasses.replace(wanted, instruments=tuple(i for i in wanted.instruments if i.name == "mover-1"))
-        with pytest.raises(SimError, match=f"port {port} of 127.0.0.1 cannot be served"):
+        with pytest.raises(SimError, match=f"^mover-1: socket://sim:{port}: port {port} of .* cannot be") as caught:
             serve(one, clock, tmp_path / "wires", ports="exact")
+        assert caught.value.instrument == "mover-1"
 
 
 def test_a_file_in_the_way_of_a_symlink_is_not_overwritten(

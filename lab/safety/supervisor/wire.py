@@ -11,10 +11,11 @@ from collections.abc import Callable
 from drivers.address import ModbusAddress, SocketAddress, parse_address
 from drivers.codecs import safety_io as wire
 from drivers.codecs.safety_io import SafetyReading, WatchdogState
-from drivers.errors import BadAddressError, WrongInstrumentError
+from drivers.errors import BadAddressError, LinkError, WrongInstrumentError
 from drivers.gate import Command, Granted
 from drivers.links import ModbusLink, ModbusPort
-from drivers.safety_module import SafetyModule
+from drivers.links.busy import while_busy
+from drivers.safety_module import LOOK, SafetyModule, near
 from drivers.transcript import NoTranscript
 
 PATIENT_S = 0.25
@@ -42,27 +43,48 @@ class SafetyWire(SafetyModule):
         self._port = port
         self._now = now
         self._last_trigger: int | None = None
+        self._last: list[tuple[int, ...]] | None = None
+        """What was read last and believed."""
+
+    def _read_blocks(self) -> list[tuple[int, ...]]:
+        """Once while nothing is new, for a scan must not be late; what is new counts once it came twice.
+
+        An answer that is spoiled into what was so before delays what it hides by one scan.
+        """
+        found = self.link.read_together(LOOK)
+        if self.link.has_checksum:
+            return found
+        if self._last is None or not all(map(near, LOOK, found, self._last)):
+            first, found = found, self.link.read_together(LOOK)
+            if not all(map(near, LOOK, found, first)):
+                raise LinkError(f"{self.link.device}: answers something else each time: is the wire disturbed?")
+        self._last = found
+        return found
 
     def set_output(self, coil: int, closed: bool) -> None:
-        """Close or open one output, 0 to 3.
+        """Close or open one output, 0 to 3; one that is opened is told again while the module is busy.
 
         Raises:
             LinkError: When nobody answers.
             RefusedError: When the module refuses, as it does to close while its watchdog is expired.
         """
-        self.link.write_coil(wire.COILS + coil, closed, self._grant("close-output" if closed else "open-output"))
+        if closed:
+            # Once: what opens it in between must not find it closed again, and leave to close is soon void.
+            self.link.write_coil(wire.COILS + coil, True, self._grant("close-output"))
+        else:
+            while_busy(lambda: self.link.write_coil(wire.COILS + coil, False, self._grant("open-output")))
 
     def output(self, coil: int) -> bool:
         """What one output is told to be, 0 to 3; also a light way to see that the connection is open."""
         return self.link.read_coils(wire.COILS + coil, 1)[0]
 
     def toggle(self) -> None:
-        """Tell the watchdog that a complete scan was judged."""
+        """Tell the watchdog that a complete scan was judged; again while the module is busy."""
         if self._last_trigger is None:
             # Whoever was here before may have left the very number that we would begin with: no change, no effect.
             self._last_trigger = self.link.read_registers(wire.WATCHDOG_TRIGGER, 1)[0]
-        self._last_trigger = wire.next_trigger(self._last_trigger)
-        self.link.write_register(wire.WATCHDOG_TRIGGER, self._last_trigger, self._grant("pet"))
+        trigger = self._last_trigger = wire.next_trigger(self._last_trigger)
+        while_busy(lambda: self.link.write_register(wire.WATCHDOG_TRIGGER, trigger, self._grant("pet")))
 
     def watches(self, reading: SafetyReading, timeout_s: float) -> bool:
         """Whether the watchdog was found with this timeout, running or expired."""
@@ -76,7 +98,7 @@ class SafetyWire(SafetyModule):
             WrongInstrumentError: When the module does not keep the time that it was told.
         """
         ticks = wire.encode_timeout(timeout_s)
-        self.link.write_register(wire.WATCHDOG_TIMEOUT, ticks, self._grant("start-watchdog"))
+        while_busy(lambda: self.link.write_register(wire.WATCHDOG_TIMEOUT, ticks, self._grant("start-watchdog")))
         found = self.link.read_registers(wire.WATCHDOG_TIMEOUT, 1)[0]
         if found != ticks:
             raise WrongInstrumentError(
