@@ -114,7 +114,8 @@ def _judge_strangers(tally: Tally, history: Sequence[Injection], spans: Sequence
     """Count what was done whole while another instrument was there; the wire was opened anew for it."""
     for begun_s, over_s in _walls(history, {Fault.OTHER_DEVICE}):
         for span in spans:
-            if begun_s < span.begun_s and span.ended_s < over_s and span.good and getattr(span, "asked", True):
+            good = span.good and (span.asked if isinstance(span, Look) else not span.goes_on or bool(span.done))
+            if begun_s < span.begun_s and span.ended_s < over_s and good:
                 what = span.verb if isinstance(span, Act) else "a look"
                 tally.strangers.append(f"{what} was good {span.ended_s - begun_s:.2f} s after the exchange")
 

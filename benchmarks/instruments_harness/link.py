@@ -164,7 +164,7 @@ class Link:
         )
         act = Act(time.monotonic(), self._clock.now(), verb=action.verb)
         act.rests_on_s = min((self._last_good_s.get(verb, math.inf) for verb in action.rests_on), default=math.inf)
-        act.good = self._do(action.verb, told, wait=action.undo is None)
+        act.good, act.goes_on = self._do(action.verb, told, wait=action.undo is None)
         if act.good:
             if action.check is not None:
                 with self._plant_held():
@@ -192,18 +192,19 @@ class Link:
         with self._plant_held():
             end()
 
-    def _do(self, verb: str, arguments: dict[str, Any], *, wait: bool) -> bool:
+    def _do(self, verb: str, arguments: dict[str, Any], *, wait: bool) -> tuple[bool, bool]:
+        """Have a verb carried out; gives whether it is good so far, and whether it goes on."""
         over = threading.Event()
         try:
             with acting_as("auto", "torment"):
                 status = self.device.set(verb, **arguments)
         except DriverError:
-            return False
+            return False, False
         status.add_callback(lambda _: over.set())
         ended = over.wait(ACTION_S if wait else BEGUN_S)
         if wait and not ended:
             self.tally.stuck.append(f"{verb} did not end within {ACTION_S:g} s")
-        return status.success if ended else not wait
+        return (status.success, False) if ended else (not wait, True)
 
     def _done(self, action: Action, noted: int) -> int | None:
         if action.done is None:

@@ -89,6 +89,8 @@ class Act(Span):
 
     verb: str = ""
     good: bool = False
+    goes_on: bool = False
+    """Whether it had not ended when it was undone."""
     done: int | None = None
     """How often the plant says that it was done; None where it does not say."""
     rests_on_s: float = math.inf

@@ -184,21 +184,28 @@ class Alicat(AlicatMeter):
         before = yield from self._patiently(self.unit.look)
         self._refuse_flowing(before, "it was not tared")
         heed_stops()
+        lost: DriverError | None = None
         try:
             self.unit.tare(grant)
         except (LinkError, CodecError) as error:
-            after = yield from self._patiently(self.unit.look)
-            self._settle_lost_tare(before, after, error)
+            lost = error
+        yield self.clock.now() + WATCH_S
+        after = yield from self._patiently(self.unit.look)
+        self._check_tared(before, after, lost)
         self.bus.poll_now(self.name)
 
-    def _settle_lost_tare(self, before: Seen, after: Seen, error: DriverError) -> None:
-        """Find out from what flowed before and after whether a tare has happened whose reply was lost."""
-        if abs(before.flow_sccm) > self._part(CLEAR) and abs(after.flow_sccm) < 0.5 * abs(before.flow_sccm):
+    def _check_tared(self, before: Seen, after: Seen, lost: DriverError | None) -> None:
+        """Find out from what flowed before and after whether a tare has happened; a small offset does not tell."""
+        is_clear = abs(before.flow_sccm) > self._part(CLEAR)
+        if is_clear and abs(after.flow_sccm) < 0.5 * abs(before.flow_sccm):
             return
-        raise ActionFailedError(
-            f"{self.name}: was told to tare and the reply was lost, so whether it did is unknown: it read "
-            f"{before.flow_sccm:g} sccm before and {after.flow_sccm:g} sccm after ({error})"
-        ) from error
+        flows = f"it read {before.flow_sccm:g} sccm before and {after.flow_sccm:g} sccm after"
+        if lost is not None:
+            raise ActionFailedError(
+                f"{self.name}: was told to tare and the reply was lost, so whether it did is unknown: {flows} ({lost})"
+            ) from lost
+        if is_clear:
+            raise ActionFailedError(f"{self.name}: was told to tare and has not: {flows}: is it locked?")
 
     def _halt(self, grant: Granted) -> Job:
         """Have no flow: by its setpoint, or by its valve where it does not follow that."""

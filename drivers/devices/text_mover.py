@@ -120,7 +120,9 @@ class TextMover(TextInstrument):
         inside = self.inside.get()
         self._publish(inside=f"{inside} {where}".strip(), job="busy")
         try:
-            number = yield from self._start_job(line, before, leave, parse=wire.parse_started, has_begun=self._has_job)
+            number = yield from self._start_job(
+                line, before, leave, parse=wire.parse_started, has_begun=self._has_begun
+            )
         except (RefusedError, NotBegunError, GrantError):
             self._publish(inside=inside, job="idle")
             raise
@@ -220,6 +222,16 @@ class TextMover(TextInstrument):
                     raise
             else:
                 return True
+        return False
+
+    def _has_begun(self, number: int) -> bool:
+        """Whether it was given the job that follows the last one; raises where it knows no more of that one either."""
+        if self._has_job(number):
+            return True
+        if number > 1 and not self._has_job(number - 1):
+            raise ActionFailedError(
+                f"{self.name}: had been given {number - 1} jobs and knows of no such job any more: was it switched off?"
+            )
         return False
 
     # -- looking

@@ -133,7 +133,7 @@ class EurothermController(ABC):
         self._range_words = ends if ends[0] != ends[1] else ()
         low, high = (wire.decode_degc(word, decimals) for word in ends)
         self._range_degc = wire.sane_range_degc(low, high)
-        self._judged_last = None
+        self._judged_last, self._wide = None, True
         return f"Eurotherm type {kind:#x}, firmware {firmware:#x}"
 
     def _expect_type(self, found: int) -> None:
@@ -220,6 +220,9 @@ class EurothermController(ABC):
         return self._state(self._read(wire.PROGRAM_STATUS, 1)[0])
 
     def _read_all(self) -> tuple[Seen, Extra]:
+        if self.link.has_checksum and not self.unit.ieee and not (self._wide and self._range_words):
+            # Nothing amid the values tells what they mean, so that is asked before them as well as after.
+            self._check_decimals()
         seen = self._read_look()
         return seen, self._read_extra(seen.status)
 

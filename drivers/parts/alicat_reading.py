@@ -24,8 +24,8 @@ AGREE = 0.05
 """How far two readings of a flow may be apart, as a part of the full scale; it may move while it is read."""
 AGREE_ABOUT = {Quantity.PRESSURE: 0.5, Quantity.TEMPERATURE: 0.5}
 """The same for what moves slowly, in the instrument's units."""
-BELOW, ABOVE = -0.05, 1.5
-"""Between which flows can be, as parts of the full scale."""
+BELOW, ABOVE = -0.02, 1.5
+"""Between which flows can be, as parts of the full scale; further below none it is no drift that a tare takes away."""
 TEMPERATURES_DEGC = (-30.0, 100.0)
 PRESSURES_KPA = (0.0, 2500.0)
 

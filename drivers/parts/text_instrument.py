@@ -58,13 +58,15 @@ class TextInstrument(Stoppable):
             before: Number of the last job that it was given by whomever.
             leave: The gate's.
             parse: Reads the number out of the reply.
-            has_begun: Asks whether there is a job of a number.
+            has_begun: Asks whether there is a job of a number; raises where it counts anew, as it does after it was
+                switched off.
 
         Raises:
             NotBegunError: When it was told again and again, or was stopped, and there is none.
             RefusedError: When the instrument refuses.
             DriverError: When that is unknown.
         """
+        given: int | None = None
         grant, heed_stops = leave
         for attempt in range(TRIES):
             try:
@@ -74,7 +76,7 @@ class TextInstrument(Stoppable):
             told_s = time.monotonic()
             try:
                 with about(f"{self.name}: {line}"):
-                    number = parse(self.link.act(line, grant))
+                    given = parse(self.link.act(line, grant))
             except RefusedError:
                 # Refused because it is at what it was told before, or because it cannot.
                 if attempt == 0:
@@ -84,12 +86,20 @@ class TextInstrument(Stoppable):
                 # What went out over a connection that broke may be carried out later than a question over the next one.
                 time.sleep(max(0.0, told_s + min(LATE_S, self.link.act_timeout_s) - time.monotonic()))
             else:
-                if number == before + 1:
-                    return number
+                if given == before + 1:
+                    return given
             for _ in range(2):
                 yield self.clock.now() + CLOSE_S
                 if (yield from self._patiently(lambda: has_begun(before + 1))):
                     return before + 1
+            if given is not None or before == 0:
+                # It has begun something, or may have and was switched off then: a first job leaves no trace of that.
+                said = "its reply was lost" if given is None else f"it gave it the number {given}"
+                raise ActionFailedError(
+                    f"{self.name}: was told {line} as job {before + 1}, {said}, and it knows of no such job: whether "
+                    "it was begun is unknown (was it switched off, or does somebody else command it?): look before it "
+                    "is told again"
+                )
         raise NotBegunError(f"{self.name}: was told {line} {TRIES} times and has begun nothing")
 
     def _tell_stop(self, grant: Granted) -> None:

@@ -322,6 +322,40 @@ def test_a_mover_that_was_switched_off_counts_from_the_start(mover: TextMover, r
     assert robot.jobs == 1
 
 
+@pytest.mark.parametrize("jobs", [0, 6])
+def test_a_job_that_a_loss_of_power_may_have_wiped_out_is_not_told_again(
+    impatient: TextMover, robot: Robot, clock: JumpClock, jobs: int
+) -> None:
+    robot.jobs = jobs
+    honest = robot.respond
+
+    def die_over_it(line: str) -> list[str]:
+        if line.startswith("MOVE"):
+            robot.lines.append(line)
+            robot.jobs = 0
+            return []
+        return honest(line)
+
+    robot.respond = die_over_it  # type: ignore[method-assign]
+    error = str(end_of(clock, impatient.set("move", **MOVE)))
+    assert "was it switched off" in error
+    assert robot.lines.count("MOVE crucibles/1 furnace-1/1") == 1
+    assert impatient.inside.get() == "unknown"
+
+
+def test_a_job_that_got_another_number_is_not_told_again(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
+    honest = robot.respond
+
+    def begin_anew(line: str) -> list[str]:
+        if line.startswith("MOVE"):
+            robot.jobs = 0
+        return honest(line)
+
+    robot.respond = begin_anew  # type: ignore[method-assign]
+    assert "was it switched off" in str(end_of(clock, mover.set("move", **MOVE)))
+    assert robot.jobs == 1
+
+
 def test_an_answer_about_another_job_or_position_is_none(mover: TextMover, robot: Robot, clock: JumpClock) -> None:
     honest = robot.respond
     robot.respond = lambda line: ["AT vials/9 V009"] if line.startswith("AT?") else honest(line)  # type: ignore[method-assign]
