@@ -173,15 +173,15 @@ class FramesLink:
 
     def _receive(self, length: Length) -> bytes:
         deadline_s = time.monotonic() + self.timeout_s
-        pending = self._port.pending
-        while len(pending) < (needed := length if isinstance(length, int) else length(bytes(pending))):
+        port = self._port
+        while len(port.pending) < (needed := length if isinstance(length, int) else length(port.pending)):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
-                raise TimeoutError(f"; {len(pending)} of {needed} bytes came" if pending else "")
-            self._port.receive(self.device, left_s)
-        if len(pending) > needed:
+                raise TimeoutError(f"; {len(port.pending)} of {needed} bytes came" if port.pending else "")
+            port.receive(self.device, left_s)
+        if len(port.pending) > needed:
             # Two replies to one request: which of them is meant is not known.
-            raise CodecError(f"{len(pending)} bytes came instead of {needed}")
+            raise CodecError(f"{len(port.pending)} bytes came instead of {needed}")
         return self._port.take(self.device, needed)
 
     def _failed(self, tries: int, cause: Exception | None) -> LinkError:

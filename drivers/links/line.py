@@ -233,8 +233,7 @@ class LineLink:
             self._check_length()
 
     def _take_line(self) -> str | None:
-        pending = self._port.pending
-        while (end := pending.find(self._line_end)) >= 0:
+        while (end := self._port.pending.find(self._line_end)) >= 0:
             line = self._port.take(self.device, end + 1).decode("latin-1").strip(PADDING)
             if line:
                 self._port.answered()

@@ -150,7 +150,7 @@ def tcp_frame(transaction: int, unit: int, request: bytes) -> bytes:
     return TCP_HEAD.pack(transaction, 0, len(request) + 1) + bytes((unit,)) + request
 
 
-def tcp_reply(received: bytes | bytearray) -> TcpReply | None:
+def tcp_reply(received: bytes) -> TcpReply | None:
     """Give the first reply of a stream, None while it is not complete.
 
     Raises:
@@ -166,4 +166,4 @@ def tcp_reply(received: bytes | bytearray) -> TcpReply | None:
         used = 9  # some leave the code out when they count an exception's bytes
     if len(received) < used:
         return None
-    return TcpReply(transaction, received[TCP_HEAD.size], bytes(received[TCP_HEAD.size + 1 : used]), used)
+    return TcpReply(transaction, received[TCP_HEAD.size], received[TCP_HEAD.size + 1 : used], used)

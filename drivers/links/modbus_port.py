@@ -133,7 +133,7 @@ class ModbusPort(StreamPort):
         self.send(link, frames.rtu_frame(unit, request))
         deadline_s, left_s = time.monotonic() + self.timeout_s, self.timeout_s
         while self.receive(link, left_s):
-            reply = frames.rtu_reply(bytes(self.pending), unit)
+            reply = frames.rtu_reply(self.pending, unit)
             if reply is not None:
                 self.take(link, len(self.pending))
                 return reply

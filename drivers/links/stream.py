@@ -186,7 +186,8 @@ class StreamPort(SharedPort):
             now: Lab time, as for `SharedPort`.
         """
         super().__init__(where, settings or LineSettings(), quiet_s=quiet_s, mistakable=mistakable, now=now)
-        self.pending = bytearray()
+        self.pending = b""
+        """What came and was not taken yet; a reply comes in one piece most often, so that nothing is copied."""
         self.overheard: bytearray | None = None
         """All that was taken off `pending` for whatever reason, where somebody wants to know."""
         self.connect_s = CONNECT_S
@@ -228,8 +229,7 @@ class StreamPort(SharedPort):
 
     def take(self, device: str, count: int) -> bytes:
         """Take bytes off `pending`, and note them."""
-        data = bytes(self.pending[:count])
-        del self.pending[:count]
+        data, self.pending = self.pending[:count], self.pending[count:]
         if data:
             self._transcript.frame(device, "rx", data)
             if self.overheard is not None:
