@@ -40,15 +40,19 @@ class Journal:
         self._number = _mend(path)
         self._file = path.open("ab")
 
-    def write(self, kind: str, /, *, durable: bool = False, **fields: object) -> None:
+    def write(self, kind: str, /, *, durable: bool = False, **fields: object) -> dict[str, Any]:
         """Append one entry; with `durable` it is on the disk when this returns.
+
+        Returns:
+            The entry, with its number, lab time, world and actor.
 
         Raises:
             JournalError: Where the disk does not take it.
         """
         with self._lock:
             self._number += 1
-            entry = {"n": self._number, "t": self._clock.now(), "world": self.world, "kind": kind, **fields}
+            stamps = {"n": self._number, "t": self._clock.now(), "world": self.world, "kind": kind}
+            entry: dict[str, Any] = {**stamps, **fields}
             entry.setdefault("actor", "auto")
             line = json.dumps(entry, default=_plain, separators=(",", ":")) + "\n"
             try:
@@ -60,13 +64,31 @@ class Journal:
                 raise JournalError(
                     f"{self.path}: entry {self._number} was not written ({error.strerror}): make room and start again"
                 ) from error
+            return entry
+
+    def sync(self) -> None:
+        """Bring everything to the disk.
+
+        Raises:
+            JournalError: Where the disk does not take it.
+        """
+        with self._lock:
+            try:
+                os.fdatasync(self._file.fileno())
+            except OSError as error:
+                raise JournalError(
+                    f"{self.path}: entries up to {self._number} may not be on the disk ({error.strerror}): "
+                    "look after the disk and start again"
+                ) from error
 
     def close(self) -> None:
         """Bring everything to the disk and end."""
         with self._lock:
             if not self._file.closed:
-                os.fdatasync(self._file.fileno())
-                self._file.close()
+                try:
+                    self.sync()
+                finally:
+                    self._file.close()
 
     def __enter__(self) -> Journal:
         return self

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.config.lab_file import LabConfig, load_lab, packaged_lab
+
+if TYPE_CHECKING:
+    from tests.lab.state_bases import Book
 
 FILES = ("lab.yaml", "inventory.yaml", "interlocks.yaml", "campaign.yaml", "recipe.yaml")
 
@@ -46,6 +50,25 @@ class LabFolder:
 @pytest.fixture
 def lab_folder(tmp_path: Path) -> LabFolder:
     return LabFolder(tmp_path)
+
+
+@pytest.fixture(scope="session", params=("sqlite", "postgresql"))
+def new_base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Gives addresses of new databases for the state, of both kinds, without a row."""
+    from tests.lab.state_bases import bases
+
+    with bases(request.param, tmp_path_factory.mktemp("state")) as new:
+        yield new
+
+
+@pytest.fixture
+def book(new_base: Callable[[], str], tmp_path: Path) -> Iterator[Book]:
+    """A state of no things yet, and its journal."""
+    from tests.lab.state_bases import Book
+
+    book = Book(new_base(), tmp_path)
+    yield book
+    book.close()
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ UNLOGGED = frozenset({"pet"})
 class Log(Protocol):
     """Where grants and denials are written before anything moves."""
 
-    def write(self, kind: str, /, *, durable: bool = False, **fields: object) -> None:
+    def write(self, kind: str, /, *, durable: bool = False, **fields: object) -> object:
         """Append one entry; with `durable` it is on the disk when this returns."""
 
 

@@ -1,0 +1,93 @@
+"""The events: what the journal must say so that the state can follow."""
+
+from lab.records.state.events.base import Event, Place
+from lab.records.state.events.portions import (
+    Child,
+    PortionConsumed,
+    PortionCreated,
+    PortionJoined,
+    PortionMoved,
+    PortionOutcome,
+    PortionSplit,
+    PortionWeighed,
+)
+from lab.records.state.events.reading import KINDS, event_of
+from lab.records.state.events.stations import (
+    Attested,
+    BarcodeRead,
+    CalibrationDone,
+    LeaseReturned,
+    LeaseTaken,
+    Placed,
+    PositionBlocked,
+    PositionCleared,
+)
+from lab.records.state.events.stock import (
+    StockCounted,
+    StockReturned,
+    StockTakenIn,
+    StockUsed,
+    StockWarned,
+)
+from lab.records.state.events.tasks import (
+    TaskAcknowledged,
+    TaskDispatched,
+    TaskFailed,
+    TaskHeld,
+    TaskPlanned,
+    TaskResumed,
+    TaskUndone,
+    TaskVerified,
+)
+from lab.records.state.events.wares import (
+    WareCleaned,
+    WareFired,
+    WareMoved,
+    WareRetired,
+    WareTakenIn,
+    WareTared,
+    WareUsed,
+)
+
+__all__ = [
+    "KINDS",
+    "Attested",
+    "BarcodeRead",
+    "CalibrationDone",
+    "Child",
+    "Event",
+    "LeaseReturned",
+    "LeaseTaken",
+    "Place",
+    "Placed",
+    "PortionConsumed",
+    "PortionCreated",
+    "PortionJoined",
+    "PortionMoved",
+    "PortionOutcome",
+    "PortionSplit",
+    "PortionWeighed",
+    "PositionBlocked",
+    "PositionCleared",
+    "StockCounted",
+    "StockReturned",
+    "StockTakenIn",
+    "StockUsed",
+    "StockWarned",
+    "TaskAcknowledged",
+    "TaskDispatched",
+    "TaskFailed",
+    "TaskHeld",
+    "TaskPlanned",
+    "TaskResumed",
+    "TaskUndone",
+    "TaskVerified",
+    "WareCleaned",
+    "WareFired",
+    "WareMoved",
+    "WareRetired",
+    "WareTakenIn",
+    "WareTared",
+    "WareUsed",
+    "event_of",
+]

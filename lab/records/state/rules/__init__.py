@@ -1,0 +1,1 @@
+"""Rules: which event is possible in the state as it is, and what it changes."""
