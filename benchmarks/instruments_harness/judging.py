@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from benchmarks.instruments_harness.rig import Measure, Rig
 from benchmarks.instruments_harness.tally import Act, Look, Tally, Wrong
@@ -41,7 +41,7 @@ def judge(tally: Tally, rig: Rig, history: Sequence[Injection], limit_s: float, 
         limit_s: Lab seconds within which a fault must have been seen.
         seen: What was seen there.
     """
-    _judge_values(tally, rig.measures, history, limit_s, seen.wrong)
+    _judge_values(tally, rig, history, limit_s, seen.wrong)
     _judge_acts(tally, history, seen.acts)
     _judge_strangers(tally, history, [*seen.looks, *seen.acts])
     _judge_faults(tally, rig, history, limit_s, seen.looks)
@@ -59,20 +59,22 @@ class Seen:
 # ---------------------------------------------------------------- values
 
 
-def _judge_values(
-    tally: Tally, measures: Mapping[str, Measure], history: Sequence[Injection], limit_s: float, found: Sequence[Wrong]
-) -> None:
+def _judge_values(tally: Tally, rig: Rig, history: Sequence[Injection], limit_s: float, found: Sequence[Wrong]) -> None:
     """Count what was wrong, less what the instrument itself said wrongly before anybody could know.
 
-    One that is stuck shows what was true a while ago; a little below zero is what the relay has it say.
+    One that is stuck shows what was true a while ago, which nobody can know where nothing shows it; a little below zero
+    is what the relay has it say.
     """
-    excused = [(one.t_s, min(one.t_s + limit_s, over_s + STEADY_S)) for one, _, over_s in _lasting(history, LYING)]
+    excused = [
+        (one.t_s, min(one.t_s + limit_s, over_s + STEADY_S) if one.fault in rig.shows else over_s + STEADY_S)
+        for one, _, over_s in _lasting(history, LYING)
+    ]
     for one in found:
         if any(begun_s <= one.t_s <= over_s for begun_s, over_s in excused):
             continue
         said = f"{one.signal} {one.value!r}, true {', '.join(one.true)}, after {_lately(history, one.t_s)}"
         tally.wrong.append(said)
-        for why in list(reasons(measures[one.signal], one, history)) or ["residual"]:
+        for why in list(reasons(rig.measures[one.signal], one, history)) or ["residual"]:
             getattr(tally, why).append(said)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from drivers.codecs import eurotherm as wire
@@ -48,15 +48,19 @@ class Registers3216P(EurothermController):
         registers = self._read(program_wire.SEGMENTS, program_wire.WORDS * program_wire.SEGMENT_COUNT)
         return program_wire.decode_program(registers, self.decimals, self._units)
 
-    def load(self, program: FurnaceProgram, grant: Granted) -> None:
+    def load(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> None:
         """Write settings and segments, and read them back."""
         self._check_decimals()
         self._to_reset(grant)
-        self._write(program_wire.DWELL_UNITS, (self._units.dwell_units,), grant)
-        self._write(program_wire.RAMP_UNITS, (RAMP_UNIT_CODES[self._units.rate_per],), grant)
-        self._write(program_wire.END_TYPE, (self._units.end_type,), grant)
-        self._write(program_wire.CYCLES, (ONCE,), grant)
-        self._write(program_wire.SEGMENTS, self._encode(program), grant)
+        for address, words in (
+            (program_wire.DWELL_UNITS, (self._units.dwell_units,)),
+            (program_wire.RAMP_UNITS, (RAMP_UNIT_CODES[self._units.rate_per],)),
+            (program_wire.END_TYPE, (self._units.end_type,)),
+            (program_wire.CYCLES, (ONCE,)),
+            (program_wire.SEGMENTS, self._encode(program)),
+        ):
+            heed_stops()
+            self._write(address, words, grant)
 
     def run(self, grant: Granted) -> None:
         """Tell it once to run, or to go on."""

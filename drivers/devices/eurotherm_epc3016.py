@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from drivers.codecs import eurotherm as wire
@@ -55,10 +55,10 @@ class RegistersEpc3016(SegmentedProgrammer):
         state = "expired" if expired else f"timeout {found.timeout}" if found.timeout else "off"
         return f"{said}, watchdog {state}"
 
-    def load(self, program: FurnaceProgram, grant: Granted) -> None:
+    def load(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> None:
         """Set the watchdog, then write settings and segments; all of it is read back."""
         self._arm(grant)
-        super().load(program, grant)
+        super().load(program, grant, heed_stops)
 
     def set_target(self, degc: float, grant: Granted) -> None:
         """Set the watchdog where something is to be heated, then go to a temperature."""

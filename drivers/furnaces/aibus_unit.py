@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drivers.codecs import aibus as wire
@@ -202,11 +202,11 @@ class AibusUnit:
             return self._asked
         return self._format.decode(segments)
 
-    def load(self, program: FurnaceProgram, grant: Granted) -> None:
+    def load(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> None:
         """Write a programme that begins at the present reading, and read it back."""
         first_ramp = self._format.first_ramp(program, self._reading_degc)
         falls = program.steps[0].to_degc < self._reading_degc
-        self._load(self._format.encode(program, first_ramp, falls=falls), grant)
+        self._load(self._format.encode(program, first_ramp, falls=falls), grant, heed_stops)
 
     def run(self, grant: Granted) -> None:
         """Tell it once to run what is loaded, or to go on after a hold."""
@@ -227,7 +227,7 @@ class AibusUnit:
         if degc <= OFF_DEGC:
             self._stop(grant)
             return
-        self._load(self._format.constant(degc), grant)
+        self._load(self._format.constant(degc), grant, _heed_nothing)
         # From here on this counts as no programme, whatever becomes of it.
         self._last_degc, self._constant_degc = None, self._scale.degc(self._scale.encode(degc))
         with contextlib.suppress(LinkError):  # what became of it is asked, never tried again
@@ -244,12 +244,13 @@ class AibusUnit:
         self._constant_degc = self._last_degc = None
         self._arrived = False
 
-    def _load(self, segments: Segments, grant: Granted) -> None:
+    def _load(self, segments: Segments, grant: Granted, heed_stops: Callable[[], None]) -> None:
         # What runs while it is rewritten would do something that nobody asked for.
         self._stop(grant)
         if self._map.count is not None:
             self._write(self._map.count, len(segments), grant)
         for number, segment in enumerate(segments):
+            heed_stops()
             for parameter, value in zip(self._map.parameters(number), (segment.temperature, segment.time), strict=True):
                 self._put(parameter, value, grant)
                 time.sleep(self._habits.write_pause_s)
@@ -328,3 +329,7 @@ def _canary(found: Mapping[int, int], there: Map) -> tuple[int, int]:
         if parameter in found and found[parameter] not in others:
             return parameter, found[parameter]
     return wire.DECIMALS, found[wire.DECIMALS]
+
+
+def _heed_nothing() -> None:
+    """For one segment, which is written at once."""

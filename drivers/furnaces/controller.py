@@ -9,6 +9,7 @@ nothing) and `RefusedError`; what else it raises is said at the method.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -103,8 +104,13 @@ class FurnaceController(Protocol):
     def held(self) -> FurnaceProgram | None:
         """Give the programme that is in the instrument, as `fit` would; None where that is none of ours."""
 
-    def load(self, program: FurnaceProgram, grant: Granted) -> None:
+    def load(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> None:
         """Write a programme, ended as `FurnaceProgram` says, and read it back; nothing runs yet.
+
+        Args:
+            program: As `fit` gives it.
+            grant: The gate's.
+            heed_stops: Called before each write, for writing takes seconds: raises where somebody stopped meanwhile.
 
         Raises:
             ActionFailedError: It was not taken.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from drivers.codecs import eurotherm as wire
@@ -75,15 +75,16 @@ class SegmentedProgrammer(EurothermController):
                 break
         return program_wire.decode_program(found, self.decimals, self._units)
 
-    def load(self, program: FurnaceProgram, grant: Granted) -> None:
+    def load(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> None:
         """Write settings and segments one by one, and read each back."""
         self._check_decimals()
         self._to_reset(grant)
         self._write(wire.PROGRAM_NUMBER, (self._program,), grant)
         for offset, value in self._settings().items():
+            heed_stops()
             self._write(self._base + offset, (value,), grant)
         for k, segment in enumerate(self._encode(program), start=1):
-            self._write_segment(k, segment, grant)
+            self._write_segment(k, segment, grant, heed_stops)
 
     def _settings(self) -> dict[int, int]:
         """What belongs to a programme beside its segments: offset -> value."""
@@ -94,10 +95,11 @@ class SegmentedProgrammer(EurothermController):
             program_wire.CYCLES: ONCE,
         }
 
-    def _write_segment(self, k: int, segment: Segment, grant: Granted) -> None:
+    def _write_segment(self, k: int, segment: Segment, grant: Granted, heed_stops: Callable[[], None]) -> None:
         # One by one: a block would leave out what is not configured without a word, a single write is refused.
         at = program_wire.segment_at(self._base, k)
         for offset, value in {0: int(segment.kind), **segment.words, **self._beside(segment)}.items():
+            heed_stops()
             self._write(at + offset, (value,), grant)
         if program_wire.decode_segment(self._read_segment(k)) != segment:
             raise ActionFailedError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -282,7 +282,7 @@ class EurothermController(ABC):
         """Give the programme that is in the instrument."""
 
     @abstractmethod
-    def load(self, program: FurnaceProgram, grant: Granted) -> None:
+    def load(self, program: FurnaceProgram, grant: Granted, heed_stops: Callable[[], None]) -> None:
         """Write a programme and read it back."""
 
     @abstractmethod

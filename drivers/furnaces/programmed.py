@@ -174,7 +174,7 @@ class ProgrammedFurnace(WatchedFurnace):
             self._refuse_another(look)
             self._refuse_unfit(look, "no programme was started")
             self._panel.forget()
-            self.controller.load(held, grant)
+            self.controller.load(held, grant, heed_stops)
             began_s = self.clock.now()
             yield from self._start(grant)
         transitions_s = (

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.bus import Bus
 from drivers.clock import JUMP_EPOCH_S, JumpClock
+from drivers.codecs import eurotherm_3216p as program_wire
 from drivers.devices.eurotherm_3216p import Eurotherm3216P
 from drivers.errors import (
     ActionFailedError,
@@ -754,3 +755,22 @@ def test_a_controller_that_does_not_read_over_gaps_is_read_in_pieces(
         assert furnace.comm_ok.get() == 1
     wide = [data for data in noted.sent() if data[1:6] == bytes([3, 0, 1, 0, 23])]
     assert len(wide) == 1
+
+
+def test_a_reset_does_not_wait_until_a_whole_programme_is_written(
+    furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
+) -> None:
+    resets = []
+
+    def reset_amid_the_settings(address: int, values: list[int]) -> None:
+        controller.take(address, values)
+        if address == program_wire.DWELL_UNITS and not resets:
+            with acting_as("operator"):
+                resets.append(furnace.set("reset-program"))
+
+    controller.on_write = reset_amid_the_settings
+    error = end_of(clock, furnace.set("run-program", steps=FIRING))
+    assert "was given up, because it was reset" in str(error)
+    assert controller.written(program_wire.SEGMENTS) == []
+    assert end_of(clock, resets[0]) is None
+    assert controller.registers[23] == 0

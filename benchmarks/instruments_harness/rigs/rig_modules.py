@@ -16,7 +16,7 @@ from tests.cases.case import all_cases
 
 MODULE = all_cases()["safety-io"].name
 GAS = all_cases()["alicat"].name
-FULL_SCALE_SCCM = 200.0
+FULL_SCALE_SCCM = 500.0
 STEP_SCCM = 2.0
 """By as much the flow changes from look to look: what no rate check may take for a broken wire."""
 STEP_DEGC = 5.0
