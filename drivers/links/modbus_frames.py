@@ -135,6 +135,16 @@ def rtu_reply(received: bytes, unit: int) -> bytes | None:
     return reply
 
 
+def tcp_reply_length(request: bytes) -> int:
+    """Give how many bytes of a stream the reply to a question is (functions 1 to 4), where it is no exception.
+
+    >>> tcp_reply_length(read_request("registers", 1, 5)), tcp_reply_length(read_request("coils", 0, 9))
+    (19, 11)
+    """
+    count = int.from_bytes(request[3:5])
+    return TCP_HEAD.size + 3 + (2 * count if request[0] in (3, 4) else (count + 7) // 8)
+
+
 class TcpReply(NamedTuple):
     """One reply of a stream."""
 

@@ -20,6 +20,8 @@ from drivers.recognition import Recognition
 from drivers.transcript import Transcript
 
 LAST_TRANSACTION = 0xFFFF
+TOGETHER_S = 0.02
+"""Wall seconds for which all replies to several questions are waited for at once."""
 
 
 class NoReplyError(LinkError):
@@ -147,7 +149,13 @@ class ModbusPort(StreamPort):
         self.send(link, b"".join(frames.tcp_frame(number, unit, request) for number, request in asked.items()))
         deadline_s, left_s = time.monotonic() + self.timeout_s, self.timeout_s
         replies: dict[int, bytes] = {}
-        while self.receive(link, left_s):
+        # Replies that come one by one wake nobody for each, unless they are others than those expected, or late.
+        self.expect(link, sum(map(frames.tcp_reply_length, requests)) if len(requests) > 1 else 1)
+        heard = len(requests) > 1 and self.receive(link, min(TOGETHER_S, left_s))
+        if not heard:
+            self.expect(link, 1)
+        while heard or self.receive(link, left_s):
+            heard = False
             while self.pending and (found := frames.tcp_reply(self.pending)) is not None:
                 self.take(link, found.used)
                 if found.transaction in asked and found.unit == unit:
@@ -156,6 +164,7 @@ class ModbusPort(StreamPort):
                 return [replies[number] for number in asked]
             if left_s <= 0.0:
                 break
+            self.expect(link, 1)
             left_s = deadline_s - time.monotonic()
         if replies:
             raise PartlyAnsweredError(f"{self._said_nothing(link)}: {len(replies)} of {len(asked)} questions")

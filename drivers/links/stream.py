@@ -42,6 +42,9 @@ class Stream(Protocol):
     def read(self, wait_s: float) -> bytes:
         """Give all that has come, waiting for the first byte for at most `wait_s`; raises OSError."""
 
+    def expect(self, count: int) -> None:
+        """Wake whoever reads once so many bytes are there, if the wire can do that; before them only in the end."""
+
     def write(self, data: bytes) -> None:
         """Send; raises OSError."""
 
@@ -106,6 +109,9 @@ class SerialStream:
             self._go_on()
         self._port.close()
 
+    def expect(self, count: int) -> None:
+        """Do nothing: a line gives what has come."""
+
     def _go_on(self) -> None:
         """Send again after an XOFF: one that noise made is followed by no XON, and outlives the port's closing."""
         if self._software_flow:
@@ -124,6 +130,7 @@ class TcpStream:
     def __init__(self, where: SocketAddress, connect_s: float) -> None:
         self._socket: socket.socket = connect(where, timeout_s=connect_s)
         self._socket.settimeout(WRITE_S)
+        self._least = 1
         self._arrivals = arrivals(self._socket.fileno())
 
     def read(self, wait_s: float) -> bytes:
@@ -139,6 +146,12 @@ class TcpStream:
         """Send."""
         self._socket.sendall(data)
 
+    def expect(self, count: int) -> None:
+        """Wake whoever reads once so many bytes are there: replies that come one by one wake nobody for each."""
+        if count != self._least:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            self._least = count
+
     def close(self) -> None:
         """Let go of it."""
         self._socket.close()
@@ -153,6 +166,10 @@ class Closed:
 
     def write(self, data: bytes) -> None:
         """Raise ConnectionError, whatever is sent."""
+        raise ConnectionError("it is not open")
+
+    def expect(self, count: int) -> None:
+        """Raise ConnectionError, whatever is expected."""
         raise ConnectionError("it is not open")
 
     def close(self) -> None:
@@ -212,6 +229,17 @@ class StreamPort(SharedPort):
         except OSError as error:
             raise self._broken(device, "while writing", error) from error
         self._transcript.frame(device, "tx", data)
+
+    def expect(self, device: str, count: int) -> None:
+        """Be woken once so many bytes are there, if the wire can do that, and not for each that comes.
+
+        Raises:
+            LinkError: When it breaks.
+        """
+        try:
+            self._stream.expect(count)
+        except OSError as error:
+            raise self._broken(device, "while reading", error) from error
 
     def receive(self, device: str, wait_s: float) -> bool:
         """Add to `pending` what comes over the open wire within `wait_s` wall seconds; gives whether anything did.

@@ -21,6 +21,7 @@ from drivers.errors import (
 )
 from drivers.gate import acting_as
 from drivers.registry import build
+from drivers.status import ActionStatus
 from tests.drivers.fakes import Answer, FakeGate, FakePty, Noted, RtuSlave, crc, end_of, look_at
 
 FIRING = ((10.0, 920.0, 3600.0), (5.0, 60.0, 0.0))
@@ -760,7 +761,7 @@ def test_a_controller_that_does_not_read_over_gaps_is_read_in_pieces(
 def test_a_reset_does_not_wait_until_a_whole_programme_is_written(
     furnace: Eurotherm3216P, controller: Controller, clock: JumpClock
 ) -> None:
-    resets = []
+    resets: list[ActionStatus] = []
 
     def reset_amid_the_settings(address: int, values: list[int]) -> None:
         controller.take(address, values)
