@@ -515,8 +515,8 @@ def _identified(config: LabConfig, devices: Mapping[str, Any], builder: _Builder
     Under a clock that jumps one bus has the turn at a time, in an order that is always the same.
     """
     asked = {name: devices[name].ask_identity() for name in config.devices}
-    builder.begin()
     try:
+        builder.begin()
         return _for_each(config, lambda name: asked[name].result())
     except KeyboardInterrupt:
         builder.abandon()
